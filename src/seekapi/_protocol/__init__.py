@@ -1,0 +1,1 @@
+"""What travels: builds requests, reads responses. No sockets, files, clocks or environment."""

@@ -1,0 +1,1 @@
+"""One invocation, as user code sees it."""

@@ -1,0 +1,307 @@
+"""run(): whatever happens, an envelope comes back, and `ok` means that the platform has the result."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+
+import seekapi
+from seekapi import errors
+from worker.conftest import SECRET, SIGNATURE, TOKEN, LambdaContext
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def raising(error: BaseException):
+    def fn(job_input):
+        raise error
+
+    return fn
+
+
+def code_of(envelope) -> str:
+    assert envelope["ok"] is False
+    return envelope["error"]["code"]
+
+
+def test_the_whole_story(platform, lambda_context):
+    """Registered, fetched, called, pushed, answered."""
+    platform.serve({"name": "ada"})
+
+    envelope = seekapi.run(platform.event, lambda_context, lambda job_input: {"message": f"hello {job_input['name']}"})
+
+    assert envelope == {"ok": True, "request_id": "req-1"}
+    assert platform.pushes == [{"message": "hello ada"}]
+    assert platform.details("register") == ["req-1"]
+
+
+@pytest.mark.parametrize("value", [None, True, 0, -1.5, "text", [], {}, [1, {"a": None}], "\ud800"])
+def test_any_json_value_is_a_legal_input_and_result(platform, value):
+    """The echo of a value is the value."""
+    platform.serve(value)
+
+    assert seekapi.run(platform.event, None, lambda job_input: job_input) == {"ok": True}
+    assert platform.pushes == [value]
+
+
+def test_none_after_an_own_push_adds_no_push(platform):
+    """The handler has said what it had to say."""
+
+    def fn(job_input):
+        seekapi.push_data(seekapi.create_context(platform.event), {"own": 1})
+
+    assert seekapi.run(platform.event, None, fn)["ok"] is True
+    assert platform.pushes == [{"own": 1}]
+
+
+def test_without_a_request_id_nothing_is_registered(platform):
+    """A local call has none."""
+    assert seekapi.run(platform.event, LambdaContext(request_id=None), lambda job_input: 1) == {"ok": True}
+    assert platform.details("register") == []
+
+
+def test_the_same_event_run_again_adds_nothing(platform, lambda_context):
+    """Lambda may run an event twice; the first result stays."""
+    for answer in (1, 2):
+        assert seekapi.run(platform.event, lambda_context, lambda job_input, answer=answer: answer)["ok"] is True
+
+    assert platform.pushes == [1]
+
+
+@pytest.mark.parametrize(
+    "error, code, message",
+    [
+        (ValueError("no such row"), "WORKER_ERROR", "no such row"),
+        (KeyError("name"), "WORKER_ERROR", "KeyError: 'name'"),
+        (ValueError(), "WORKER_ERROR", "ValueError"),
+        (Unprintable(), "WORKER_ERROR", "Unprintable (its text cannot be had)"),
+        (SystemExit(0), "WORKER_ERROR", "SystemExit: 0"),
+        (SystemExit(5), "WORKER_ERROR", "SystemExit: 5"),
+        (RecursionError("maximum recursion depth exceeded"), "WORKER_ERROR", "maximum recursion depth exceeded"),
+        (MemoryError(), "WORKER_ERROR", "MemoryError"),
+        (BaseException("odd one out"), "WORKER_ERROR", "odd one out"),
+        (seekapi.Fail("NO_STOCK", "only 2 left"), "NO_STOCK", "only 2 left"),
+        (seekapi.InvalidInput("$.urls: expected array"), "INVALID_INPUT", "$.urls: expected array"),
+        (errors.DeadlineExceeded("time is up"), "TIMEOUT", "time is up"),
+        (errors.Cancelled("by a person"), "CANCELLED", "by a person"),
+        (RuntimeError("a" * 5000 + " b"), "WORKER_ERROR", "a" * 2045 + "…"),
+    ],
+)
+def test_whatever_the_function_raises_is_an_envelope(platform, lambda_context, error, code, message):
+    """The code says whose turn it is, the message what happened; nothing is pushed."""
+    envelope = seekapi.run(platform.event, lambda_context, raising(error))
+
+    assert envelope == {"ok": False, "error": {"code": code, "message": message}, "request_id": "req-1"}
+    assert platform.pushes == []
+
+
+def test_an_endless_recursion_is_an_envelope(platform):
+    """The real thing, not only its exception."""
+
+    def fn(job_input):
+        return fn(job_input)
+
+    assert code_of(seekapi.run(platform.event, None, fn)) == "WORKER_ERROR"
+
+
+def test_a_keyboard_interrupt_is_the_persons_at_the_keyboard(platform):
+    """The one thing that passes through."""
+    with pytest.raises(KeyboardInterrupt):
+        seekapi.run(platform.event, None, raising(KeyboardInterrupt()))
+
+
+@pytest.mark.parametrize("event", [None, [], "event", 5])
+def test_an_event_that_is_no_dict_is_an_envelope(platform, event):
+    """1.0.5 raised AttributeError at the platform."""
+    assert code_of(seekapi.run(event, None, lambda job_input: 1)) == "INVALID_EVENT"
+
+
+@pytest.mark.parametrize(
+    "change, code, named",
+    [
+        ({"job_uuid": None}, "INVALID_EVENT", "job_uuid"),
+        ({"job_uuid": "  "}, "INVALID_EVENT", "job_uuid"),
+        ({"job_uuid": 7}, "INVALID_EVENT", "job_uuid"),
+        ({"job_uuid": "../../admin?x="}, "INVALID_EVENT", "job_uuid"),
+        ({"job_uuid": "a\r\nX: 1"}, "INVALID_EVENT", "job_uuid"),
+        ({"execution_token": None}, "INVALID_EVENT", "execution_token"),
+        ({"execution_token": ["t"]}, "INVALID_EVENT", "execution_token"),
+        ({"input_presigned_url": None}, "MISSING_INPUT", "input_presigned_url"),
+        ({"input_presigned_url": 7}, "INVALID_EVENT", "input_presigned_url"),
+        ({"input_presigned_url": "file:///etc/passwd"}, "INPUT_UNAVAILABLE", "http or https"),
+        ({"input_presigned_url": "/etc/passwd"}, "INPUT_UNAVAILABLE", "http or https"),
+        ({"input_presigned_url": "data:,1"}, "INPUT_UNAVAILABLE", "http or https"),
+        ({"input_presigned_url": "ftp://h/x"}, "INPUT_UNAVAILABLE", "http or https"),
+    ],
+)
+def test_a_bad_event_is_named_before_the_function_runs(platform, change, code, named):
+    """Nothing is computed that could not be delivered."""
+    envelope = seekapi.run({**platform.event, **change}, None, raising(AssertionError("must not run")))
+
+    assert code_of(envelope) == code and named in envelope["error"]["message"]
+
+
+@pytest.mark.parametrize("variable", ["WORKER_API_BASE_URL", "WORKER_INTERNAL_SECRET"])
+@pytest.mark.parametrize("value", [None, "", "bad\nvalue"])
+def test_a_missing_setting_fails_before_the_function_runs(platform, monkeypatch, variable, value):
+    """1.0.5 ran the job, dropped the result and said ok."""
+    if value is None:
+        monkeypatch.delenv(variable)
+    else:
+        monkeypatch.setenv(variable, value)
+
+    envelope = seekapi.run(platform.event, None, raising(AssertionError("must not run")))
+
+    assert code_of(envelope) == "CONFIGURATION_ERROR" and variable in envelope["error"]["message"]
+    assert platform.server.requests == []
+
+
+def test_a_missing_setting_names_the_way_out(platform, monkeypatch):
+    """Whoever tries the worker on a laptop learns of local mode."""
+    monkeypatch.delenv("WORKER_INTERNAL_SECRET")
+
+    assert "SEEKAPI_LOCAL_MODE=1" in seekapi.run(platform.event, None, lambda job_input: 1)["error"]["message"]
+
+
+@pytest.mark.parametrize("remaining_ms", [0, -5, 800])
+def test_without_time_nothing_is_started(platform, remaining_ms):
+    """A request that Lambda would cut off helps nobody."""
+    envelope = seekapi.run(platform.event, LambdaContext(remaining_ms), raising(AssertionError("must not run")))
+
+    assert code_of(envelope) == "TIMEOUT"
+    assert platform.server.requests == []
+
+
+def test_a_result_that_is_not_json_names_the_culprit(platform):
+    """The path starts at what the function returned."""
+    envelope = seekapi.run(platform.event, None, lambda job_input: {"rows": [0, {"price": float("nan")}]})
+
+    assert envelope["error"] == {
+        "code": "WORKER_ERROR",
+        "message": "result.rows[1].price is NaN, which JSON does not have",
+    }
+    assert platform.pushes == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"<html>", b"NaN", b"\xff"])
+def test_an_input_that_is_not_json_is_not_the_functions_trouble(platform, body):
+    """It is not called."""
+    platform.serve(body)
+
+    envelope = seekapi.run(platform.event, None, raising(AssertionError("must not run")))
+
+    assert code_of(envelope) == "INPUT_UNAVAILABLE"
+
+
+def test_no_secret_leaves_in_envelope_or_log(platform, lambda_context, caplog):
+    """Not in the message, not in the traceback, in no encoding."""
+    url = platform.event["input_presigned_url"]
+    text = f"{SECRET} and {TOKEN} and {url} and https://u:p@h/x and {json.dumps(SECRET)}"
+
+    with caplog.at_level(logging.DEBUG):
+        envelope = seekapi.run(platform.event, lambda_context, raising(RuntimeError(text)))
+
+    seen = json.dumps(envelope) + caplog.text
+    for secret in (SECRET, TOKEN, SIGNATURE, "u:p@"):
+        assert secret not in seen
+    assert "/input.json?***" in seen
+
+
+def test_the_whole_traceback_is_in_the_log(platform, caplog):
+    """The envelope is short; the log tells the line."""
+    seekapi.run(platform.event, None, raising(KeyError("name")))
+
+    assert "job failed: WORKER_ERROR" in caplog.text and "in fn" in caplog.text and "KeyError: 'name'" in caplog.text
+
+
+def test_the_log_starts_at_the_users_own_line(platform, caplog):
+    """Our own frames come before it and say nothing; what ours alone refuse has no frames at all."""
+    seekapi.run(platform.event, None, raising(KeyError("name")))
+    seekapi.run({}, None, raising(KeyError("name")))
+
+    assert "_worker/invocation.py" not in caplog.text
+    assert "InvalidEvent: run requires job_uuid" in caplog.text
+
+
+def test_a_broken_log_handler_costs_nothing(platform):
+    """The answer is what counts."""
+
+    class Broken(logging.Handler):
+        def emit(self, record):
+            raise OSError("disk full")
+
+    logger, handler = logging.getLogger("seekapi"), Broken()
+    logger.addHandler(handler)
+    try:
+        assert code_of(seekapi.run(platform.event, None, raising(KeyError("name")))) == "WORKER_ERROR"
+    finally:
+        logger.removeHandler(handler)
+
+
+def test_a_context_that_misbehaves_costs_nothing(platform):
+    """Any of its members may be missing or raise."""
+
+    class Hostile:
+        def __getattr__(self, name):
+            raise RuntimeError("go away")
+
+    assert code_of(seekapi.run(platform.event, Hostile(), lambda job_input: 1)) == "WORKER_ERROR"
+
+
+def test_nothing_of_a_run_is_left_behind(platform, lambda_context):
+    """No thread, no invocation: a sandbox is frozen after the answer and reused for somebody else's job."""
+    import threading
+
+    from seekapi._worker import current
+
+    before = threading.active_count()
+    seekapi.run(platform.event, lambda_context, lambda job_input: 1)
+    own_threads = [thread for thread in threading.enumerate() if "seekapi" in thread.name]
+
+    assert current.invocation() is None and own_threads == []
+    assert threading.active_count() <= before + 3  # the platform's own connections
+
+
+def test_one_invocation_takes_two_connections(platform, lambda_context):
+    """Input and API are two; the push goes out where the registration came back, and the next job reuses both."""
+    for _ in range(3):
+        event = {**platform.event, "execution_token": TOKEN}
+        assert seekapi.run(event, lambda_context, lambda job_input: 1)["ok"] is True
+
+    assert platform.server.connections <= 2
+
+
+def test_worker_is_run_with_the_function_in_it(platform, lambda_context):
+    """As a decorator or a call; the name and the function stay."""
+
+    @seekapi.worker
+    def handler(job_input):
+        """Says hello."""
+        return {"hello": job_input}
+
+    platform.serve("ada")
+
+    assert handler(platform.event, lambda_context) == {"ok": True, "request_id": "req-1"}
+    assert platform.pushes == [{"hello": "ada"}]
+    assert (handler.__name__, handler.__doc__) == ("handler", "Says hello.")
+    assert handler.__wrapped__("x") == {"hello": "x"}
+
+
+def test_worker_takes_any_callable_and_nothing_else(platform):
+    """A class with __call__ will do; a value is a mistake that shows at import."""
+
+    class Doubler:
+        def __call__(self, job_input):
+            return job_input * 2
+
+    platform.serve(21)
+
+    assert seekapi.worker(Doubler())(platform.event, None) == {"ok": True}
+    assert platform.pushes == [42]
+    with pytest.raises(seekapi.ArgumentError, match="expected a function"):
+        seekapi.worker("handler")

@@ -1,0 +1,110 @@
+"""What may be given to push_file, and that it can be read twice."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+
+import pytest
+
+from seekapi import ArgumentError
+from seekapi._worker import sources
+
+
+def read(segment) -> bytes:
+    with segment.open() as file:
+        return file.read()
+
+
+@pytest.fixture
+def path(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_bytes(b"0123456789")
+    return target
+
+
+@pytest.mark.parametrize("kind", [str, lambda p: p, lambda p: p.read_bytes(), lambda p: bytearray(p.read_bytes())])
+def test_paths_and_bytes_are_read_anew_for_every_attempt(path, kind):
+    """A retry sends the same bytes."""
+    segment = sources.open_source(kind(path))
+
+    assert segment.size_bytes == 10
+    assert read(segment) == read(segment) == b"0123456789"
+
+
+def test_an_open_file_is_sent_from_where_it_stands_and_left_there(path):
+    """It is the caller's: not closed, not moved."""
+    with path.open("rb") as file:
+        file.seek(4)
+        segment = sources.open_source(file)
+
+        assert segment.size_bytes == 6
+        assert read(segment) == read(segment) == b"456789"
+        assert (file.tell(), file.closed) == (4, False)
+
+
+def test_a_stream_in_memory_will_do():
+    """A report that never was a file."""
+    assert read(sources.open_source(io.BytesIO(b"abc"))) == b"abc"
+
+
+def test_a_missing_file_is_a_file_not_found_error(tmp_path):
+    """The builtin one, before any request."""
+    with pytest.raises(FileNotFoundError):
+        sources.open_source(str(tmp_path / "missing"))
+
+
+@pytest.mark.parametrize("make", ["fifo", "folder", "socket", "device"])
+def test_only_regular_files_are_taken(tmp_path, monkeypatch, make):
+    """A pipe without a writer must not hang the job."""
+    target = tmp_path / "x"
+    listener = socket.socket(socket.AF_UNIX)
+    if make == "fifo":
+        os.mkfifo(target)
+    elif make == "folder":
+        target.mkdir()
+    elif make == "socket":
+        monkeypatch.chdir(tmp_path)  # the path of a socket is short
+        listener.bind("x")
+    path = "/dev/zero" if make == "device" else str(target)
+
+    try:
+        with pytest.raises((ArgumentError, OSError)):
+            sources.open_source(path)
+    finally:
+        listener.close()
+
+
+@pytest.mark.parametrize("file", [io.StringIO("text"), 5, None, [b"x"]])
+def test_what_is_no_file_is_refused(file):
+    """A typed error that says what is expected."""
+    with pytest.raises(ArgumentError, match="push_file"):
+        sources.open_source(file)
+
+
+def test_a_stream_that_cannot_be_read_twice_is_refused():
+    """What cannot be sent again cannot be retried."""
+    reader, writer = os.pipe()
+    with open(reader, "rb") as pipe, open(writer, "wb"), pytest.raises(ArgumentError, match="seekable"):
+        sources.open_source(pipe)
+
+
+def test_the_digest_follows_the_content(path):
+    """Equal content, equal key; for large files size and time of change stand for it."""
+    same, other = sources.open_source(b"0123456789"), sources.open_source(b"012345678x")
+
+    assert sources.content_digest(sources.open_source(path)) == sources.content_digest(same)
+    assert sources.content_digest(same) != sources.content_digest(other)
+
+
+def test_a_large_file_is_not_read_for_its_digest(tmp_path):
+    """A gigabyte would be read twice."""
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(sources.LARGEST_DIGESTED_BYTES + 1)
+    first = sources.content_digest(sources.open_source(large))
+    os.utime(large, ns=(1, 1))
+
+    assert first.startswith(f"{sources.LARGEST_DIGESTED_BYTES + 1}:")
+    assert sources.content_digest(sources.open_source(large)) != first

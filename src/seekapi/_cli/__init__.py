@@ -1,0 +1,51 @@
+"""The `seekapi` command: the tree of its arguments. Each command is a module of its own, and does its own work.
+
+stdout is data, stderr is talk, and the exit code says whose turn it is (exit_codes.py).
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXAMPLES = """\
+examples:
+  seekapi run worker.py                              call handler(event, context) once, with the input {}
+  seekapi run worker.py --input '{"name": "Ada"}'    ... with this input
+  seekapi run my.package:handler --input @job.json   ... a handler in a module, the input in a file
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; `argv` is what follows `seekapi`. Never raises SystemExit."""
+    from . import exit_codes, run, terminal
+    from .arguments import Parser
+
+    terminal.prepare_streams()
+    parser = Parser(prog="seekapi", examples=EXAMPLES, description="Develop SeekAPI workers on this machine.")
+    parser.add_argument("--version", action="version", version=f"seekapi {_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    run.add_to(commands)
+    try:
+        arguments = parser.parse_args(argv)
+        if hasattr(arguments, "execute"):
+            code: int = arguments.execute(arguments)
+            return code
+        parser.print_help(sys.stderr)
+        return exit_codes.USAGE
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else exit_codes.OK
+    except KeyboardInterrupt:
+        return exit_codes.INTERRUPTED
+    except BrokenPipeError:
+        terminal.discard_stdout()
+        return exit_codes.OK
+
+
+def _version() -> str:
+    from .. import __version__
+
+    return __version__

@@ -1,0 +1,67 @@
+"""argparse as we use it: examples come first, no option can be abbreviated, values are checked where they enter."""
+
+from __future__ import annotations
+
+import argparse
+
+from .._protocol import json_text
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Commands = argparse._SubParsersAction["Parser"]
+
+LONGEST_TIMEOUT_S = 24 * 60 * 60
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose help begins with `examples`."""
+
+    def __init__(self, *, examples: str = "", **options: Any) -> None:
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(allow_abbrev=False, **options)
+        self._examples = examples
+
+    def format_help(self) -> str:
+        """The examples, then what argparse has to say."""
+        return f"{self._examples}\n{super().format_help()}" if self._examples else super().format_help()
+
+
+def seconds(text: str) -> float:
+    """A number of seconds above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if 0 < value <= LONGEST_TIMEOUT_S:
+        return value
+    raise argparse.ArgumentTypeError(f"expected seconds, above 0 and at most {LONGEST_TIMEOUT_S}")
+
+
+def json_value(text: str) -> Any:
+    """JSON itself, `@FILE`, or `-` for stdin."""
+    if text == "-":
+        import sys
+
+        return _decoded(sys.stdin.buffer.read(), "stdin")
+    if text.startswith("@"):
+        return json_file(text[1:])
+    return _decoded(text.encode("utf-8", "surrogateescape"), "this")
+
+
+def json_file(path: str) -> Any:
+    """The JSON value in a file."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot read {path}: {error.strerror}") from None
+    return _decoded(content, path)
+
+
+def _decoded(content: bytes, what: str) -> Any:
+    try:
+        return json_text.decode(content)
+    except json_text.JsonError as error:
+        raise argparse.ArgumentTypeError(f"{what} is not JSON: {error}") from None

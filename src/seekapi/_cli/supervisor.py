@@ -1,0 +1,212 @@
+"""Runs the handler's process to its end, whatever it does: passes its output on, holds its time, forwards Ctrl-C.
+
+The process is a session of its own: Ctrl-C reaches it once, through here, and what it started ends with it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+from . import handler_process, terminal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+# What the process itself needs to start and to end, on a busy machine.
+MARGIN_S = 3.0
+# How long output is waited for that children of a finished handler may still hold open.
+LAST_OUTPUT_S = 0.2
+LOOK_EVERY_S = 0.05
+LARGEST_LOG = 256 * 1024
+
+
+class Ended:
+    """How the process ended. `report` is None if it left none; `stack` is what it wrote when its time was up."""
+
+    __slots__ = ("interrupted", "killed_late", "log", "log_is_cut", "report", "return_code", "stack")
+
+    def __init__(self) -> None:
+        self.report: dict[str, Any] | None = None
+        self.return_code = 0
+        self.stack = ""
+        self.interrupted = False
+        self.killed_late = False
+        self.log = ""
+        self.log_is_cut = False
+
+
+def supervise(folder: str, environ: dict[str, str], timeout_s: float) -> Ended:
+    """Call the handler as the order in `folder` says. Both its stdout and its stderr go to our stderr.
+
+    Returns when the process is gone: at the latest when importing has had its limit, the handler `timeout_s`, and
+    both a margin. On the second SIGINT it ends at once; on SIGTERM or SIGHUP this process exits, after the other one.
+    """
+    package_parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    ended = Ended()
+    with _Signals(ended) as signals:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-c", handler_process.BOOT, package_parent, folder],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**environ, "PYTHONIOENCODING": "utf-8:backslashreplace"},
+            start_new_session=True,
+        )
+        output = _Output(process)
+        try:
+            output.start()
+            signals.forward_to(process)
+            _wait(process, output, os.path.join(folder, handler_process.STACK), timeout_s)
+            ended.killed_late = process.poll() is None
+        finally:
+            _end_session(process)
+            output.finish()
+            process.wait()
+    if signals.exit_code:
+        raise SystemExit(signals.exit_code)
+    ended.return_code = process.returncode
+    ended.log, ended.log_is_cut = output.kept()
+    ended.report = _report_in(folder)
+    ended.stack = _text_in(os.path.join(folder, handler_process.STACK))
+    return ended
+
+
+class _Output(threading.Thread):
+    """Shows what the process prints while it prints it, and keeps the beginning of it."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(name="seekapi-output", daemon=True)
+        assert process.stdout is not None
+        self._pipe = process.stdout
+        self._kept: list[str] = []
+        self._room = LARGEST_LOG
+        self._is_cut = False
+
+    def run(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        while chunk := self._read():
+            self._take(decoder.decode(chunk))
+        self._take(decoder.decode(b"", final=True))
+
+    def finish(self) -> None:
+        """Take what is still to come. A process that left the session may hold the pipe open: it is not waited for."""
+        self.join(LAST_OUTPUT_S)
+        if not self.is_alive():
+            self._pipe.close()
+
+    def kept(self) -> tuple[str, bool]:
+        """The log, and whether it was longer."""
+        return "".join(self._kept), self._is_cut
+
+    def _read(self) -> bytes:
+        try:
+            return os.read(self._pipe.fileno(), 65536)
+        except OSError:
+            return b""
+
+    def _take(self, text: str) -> None:
+        text = text.replace("\r\n", "\n")
+        self._is_cut = self._is_cut or len(text) > self._room
+        self._kept.append(text[: self._room])
+        self._room -= len(self._kept[-1])
+        try:
+            sys.stderr.write(terminal.printable(text, keep="\n\t") if sys.stderr.isatty() else text)
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            pass  # whoever read our stderr has left; the process must still not block on a full pipe
+
+
+class _Signals:
+    """SIGINT goes on to the process, the second one ends it; SIGTERM and SIGHUP end us, and it with us."""
+
+    def __init__(self, ended: Ended) -> None:
+        self.exit_code = 0
+        self._ended = ended
+        self._process: subprocess.Popen[bytes] | None = None
+        self._before: dict[int, Any] = {}
+
+    def forward_to(self, process: subprocess.Popen[bytes]) -> None:
+        """From now on, and for an interrupt that was faster than this, `process` is told."""
+        self._process = process
+        if self.exit_code:
+            _end_session(process)
+        elif self._ended.interrupted:
+            _interrupt(process)
+
+    def __enter__(self) -> _Signals:
+        for name, action in (("SIGINT", self._interrupt), ("SIGTERM", self._end), ("SIGHUP", self._end)):
+            number = getattr(signal, name, None)
+            if number is not None:
+                self._before[number] = signal.signal(number, action)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        for number, action in self._before.items():
+            signal.signal(number, action)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        is_second, self._ended.interrupted = self._ended.interrupted, True
+        if not is_second:
+            # Not print(): a signal may arrive in the middle of one.
+            os.write(2, b"seekapi: interrupted; waiting for the handler to end (Ctrl-C again: at once)\n")
+        if self._process is not None:
+            (_end_session if is_second else _interrupt)(self._process)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        # Not raised here: an exception in the middle of Thread.join() makes it believe that the thread has ended.
+        self.exit_code = 128 + number
+        if self._process is not None:
+            _end_session(self._process)
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    # Elsewhere the console has told it already.
+    if os.name == "posix" and process.poll() is None:
+        process.send_signal(signal.SIGINT)
+
+
+def _end_session(process: subprocess.Popen[bytes]) -> None:
+    """Kill the process if it is still there, and whatever it has started."""
+    try:
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        elif process.poll() is None:
+            process.kill()
+    except (ProcessLookupError, PermissionError):
+        pass  # nobody is left in the session
+
+
+def _wait(process: subprocess.Popen[bytes], output: _Output, stack: str, timeout_s: float) -> None:
+    """Until the process has ended, or has had its time and should have ended itself."""
+    last_moment = time.monotonic() + handler_process.import_limit(timeout_s) + MARGIN_S
+    handler_runs = False
+    while process.poll() is None and time.monotonic() < last_moment:
+        if not handler_runs and _text_in(stack):
+            handler_runs, last_moment = True, time.monotonic() + timeout_s + MARGIN_S
+        if output.is_alive():
+            # Its end closes its output, so this wakes at once; children may hold it open, so it looks again.
+            output.join(LOOK_EVERY_S)
+        else:
+            time.sleep(LOOK_EVERY_S)
+
+
+def _report_in(folder: str) -> dict[str, Any] | None:
+    import json
+
+    text = _text_in(os.path.join(folder, handler_process.REPORT))
+    return json.loads(text) if text else None
+
+
+def _text_in(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="backslashreplace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""

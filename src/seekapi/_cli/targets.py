@@ -1,0 +1,121 @@
+"""What TARGET means: `worker.py`, `worker.py:name` or `package.module:name`, and how the handler in it is found.
+
+A file is imported as `python worker.py` would find it: its own folder comes first on sys.path. A module is looked
+up from the current folder.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    Handler = Callable[[Any, Any], Any]
+
+DEFAULT_NAME = "handler"
+
+
+class Unusable(Exception):
+    """The target names no handler that could be called; the message tells the user why."""
+
+
+class Target:
+    """A module or a file (`is_file`), and the name of the handler in it."""
+
+    __slots__ = ("is_file", "name", "place")
+
+    def __init__(self, place: str, name: str, *, is_file: bool) -> None:
+        self.place = place
+        self.name = name
+        self.is_file = is_file
+
+    def __str__(self) -> str:
+        return f"{self.place}:{self.name}"
+
+
+def parse(text: str) -> Target:
+    """`text` as a target. Raises Unusable if it cannot be one, or names a file that is not there."""
+    place, colon, name = text.rpartition(":")
+    # The colon of `C:\worker.py` is none of ours.
+    if not colon or not name.isidentifier():
+        place, name = text, DEFAULT_NAME
+    is_file = place.endswith(".py") or os.sep in place or "/" in place
+    if is_file and not os.path.isfile(place):
+        raise Unusable(f"there is no file {place}")
+    if not is_file and not all(part.isidentifier() for part in place.split(".")):
+        raise Unusable(f"{text!r} is no target: expected worker.py, worker.py:name or package.module:name")
+    return Target(place, name, is_file=is_file)
+
+
+def load(target: Target) -> Handler:
+    """Import the target and return its handler. What the user's module raises comes through as it is."""
+    sys.path.insert(0, os.path.dirname(os.path.abspath(target.place)) if target.is_file else os.getcwd())
+    module = _load_file(target.place) if target.is_file else _load_module(target.place)
+    if not hasattr(module, target.name):
+        raise Unusable(f"{target.place} has no {target.name!r}{_suggestion(module, target)}")
+    handler = getattr(module, target.name)
+    _check_callable(handler, target)
+    return handler  # type: ignore[no-any-return]
+
+
+def _load_file(path: str) -> ModuleType:
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    stem = os.path.splitext(os.path.basename(path))[0]
+    # A worker in `json.py` must not replace the json that everybody uses.
+    name = stem if stem not in sys.modules else f"{stem}_worker"
+    spec = spec_from_file_location(name, os.path.abspath(path))
+    if spec is None or spec.loader is None:
+        raise Unusable(f"{path} is not a Python file (its name must end in .py)")
+    module = sys.modules[name] = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _load_module(name: str) -> ModuleType:
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        # Only the target itself: a module that it imports and lacks is the user's own traceback.
+        if missing != name and not name.startswith(f"{missing}."):
+            raise
+    parent, _, last = name.rpartition(".")
+    hint = f"; a handler is named after a colon: {parent}:{last}" if missing == name and parent else ""
+    raise Unusable(f"there is no module {missing!r} in {os.getcwd()} or among the installed packages{hint}")
+
+
+def _suggestion(module: ModuleType, target: Target) -> str:
+    """The functions that the user wrote there, if there are any."""
+    own = [
+        name
+        for name, value in vars(module).items()
+        if callable(value) and not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    ]
+    return f"; did you mean {' or '.join(f'{target.place}:{name}' for name in own[:3])}?" if own else ""
+
+
+def _check_callable(handler: object, target: Target) -> None:
+    """Refuse what cannot be called as handler(event, context), with the remedy."""
+    if not callable(handler):
+        raise Unusable(f"{target} is not a function but {type(handler).__name__}")
+    from inspect import signature
+
+    try:
+        parameters = signature(handler, follow_wrapped=False)
+    except (TypeError, ValueError):
+        return  # built in C without a signature: the call will tell
+    try:
+        parameters.bind(None, None)
+    except TypeError:
+        raise Unusable(
+            f"{target}{parameters} cannot be called as handler(event, context); "
+            "a function from input to output becomes a handler with @seekapi.worker above it"
+        ) from None

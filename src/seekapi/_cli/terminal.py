@@ -1,0 +1,85 @@
+"""What a terminal may be shown: text without control characters, colour where it is wanted, sizes for people."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+RED, GREEN, DIM = "31", "32", "2"
+# Where nobody watches (a pipe, a file) a line may be longer, but still one that a person reads.
+WIDTH_OF_A_PIPE = 200
+
+
+def prepare_streams() -> None:
+    """No text can fail to be printed: what the encoding of a stream does not have is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def show(text: str) -> None:
+    """One piece of data: stdout. A reader that has left (`| head`) is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        discard_stdout()
+
+
+def discard_stdout() -> None:
+    """Send what is still buffered for stdout nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+def say(text: str) -> None:
+    """One message for the person at the terminal: stderr, so that stdout stays data."""
+    print(f"seekapi: {printable(text, keep=chr(10))}", file=sys.stderr, flush=True)
+
+
+def printable(text: str, *, keep: str = "") -> str:
+    """`text` with everything escaped that could move the cursor, colour, hide or reorder what is on the screen."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def painted(text: str, colour: str, stream: TextIO) -> str:
+    """`text` in a colour, if `stream` is a terminal and its user has not asked for none (NO_COLOR)."""
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return f"\x1b[{colour}m{text}\x1b[0m"
+
+
+def width(stream: TextIO) -> int:
+    """How many characters a line may have."""
+    if not stream.isatty():
+        return WIDTH_OF_A_PIPE
+    from shutil import get_terminal_size
+
+    return max(40, get_terminal_size().columns)
+
+
+def cut(text: str, width: int) -> str:
+    """`text` in at most `width` characters."""
+    return text if len(text) <= width else f"{text[: max(1, width - 1)]}…"
+
+
+def size(size_bytes: int) -> str:
+    """`1536` as `1.5 KiB`."""
+    amount, unit = float(size_bytes), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if amount < 1024:
+            break
+        amount, unit = amount / 1024, larger
+    return f"{size_bytes} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as `12 ms` or `3.4 s`."""
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

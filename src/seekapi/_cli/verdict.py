@@ -1,0 +1,166 @@
+"""What became of one `seekapi run`: status, exit code, error, and what the handler has left behind, as one dict.
+
+This dict is what `--json` prints (docs/cli.md lists its fields) and what the page for a person is made of.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+from .._backends import local, local_names
+from .._backends.local_rows import read_rows
+from .._protocol import envelopes, json_text
+from . import exit_codes, handler_process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from .supervisor import Ended
+
+    Verdict = dict[str, Any]
+
+_EXIT_CODE_OF_ERROR = {
+    envelopes.CONFIGURATION_ERROR: exit_codes.CONFIGURATION,
+    envelopes.TIMEOUT: exit_codes.TIMEOUT,
+}
+NOTHING_ADDED: Verdict = {"pushes": [], "files": [], "charges": [], "artifacts": None}
+_STACK_LINE = re.compile(r'^  File "(?P<path>.+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
+
+
+def of(ended: Ended, timeout_s: float) -> Verdict:
+    """Status, exit code, error and answer of a process that has ended."""
+    report = ended.report or {}
+    value = json_text.decode(report["value_json"].encode()) if "value_json" in report else None
+    verdict = _judged(ended, report, value, timeout_s)
+    if ended.interrupted:
+        verdict = _bad("interrupted", exit_codes.INTERRUPTED, "INTERRUPTED", "interrupted by Ctrl-C", report)
+    return {
+        **verdict,
+        "envelope": value if _is_envelope(value) else None,
+        "returned": value,
+        "duration_ms": round(report["seconds"] * 1000, 1) if "seconds" in report else None,
+    }
+
+
+def refused(message: str) -> Verdict:
+    """The verdict if nothing could be run at all."""
+    return {
+        **_bad("unusable", exit_codes.CONFIGURATION, envelopes.CONFIGURATION_ERROR, message, {}),
+        **dict.fromkeys(("envelope", "returned", "duration_ms", "job_uuid", "request_id")),
+        **NOTHING_ADDED,
+        "log": "",
+        "log_is_cut": False,
+    }
+
+
+def _judged(ended: Ended, report: dict[str, Any], value: Any, timeout_s: float) -> Verdict:
+    outcome = report.get("outcome")
+    if outcome is None:
+        return _of_no_report(ended, timeout_s)
+    if outcome == "unimportable":
+        return _bad("unusable", exit_codes.CONFIGURATION, "NOT_IMPORTABLE", report["message"], report)
+    if report.get("seconds", 0.0) > timeout_s:
+        late_s = report["seconds"] - timeout_s
+        message = f"the handler ended {late_s:.2f} s after its deadline of {timeout_s:g} s; the platform stops it there"
+        return _bad("timeout", exit_codes.TIMEOUT, envelopes.TIMEOUT, message, report)
+    if outcome == "raised":
+        return _bad("failed", exit_codes.JOB_FAILED, "HANDLER_RAISED", report["message"], report)
+    if outcome == "not_json":
+        return _bad("failed", exit_codes.JOB_FAILED, "NOT_JSON", report["message"], report)
+    if outcome == "interrupted":
+        return _bad("failed", exit_codes.JOB_FAILED, "HANDLER_RAISED", "KeyboardInterrupt", report)
+    if isinstance(value, dict) and value.get("ok") is False:
+        return _of_failure(value)
+    return {"status": "completed", "exit_code": exit_codes.OK, "error": None}
+
+
+def _of_failure(envelope: dict[str, Any]) -> Verdict:
+    error = envelope.get("error")
+    fields = error if isinstance(error, dict) else {}
+    code, message = str(fields.get("code", "")), str(fields.get("message", ""))
+    status = "timeout" if code == envelopes.TIMEOUT else "failed"
+    return _bad(status, _EXIT_CODE_OF_ERROR.get(code, exit_codes.JOB_FAILED), code, message, {})
+
+
+def _of_no_report(ended: Ended, timeout_s: float) -> Verdict:
+    """The process ended without an answer: its time was up, or something ended it."""
+    place = _stack_place(ended.stack)
+    time_was_up = ended.killed_late or "Timeout (" in ended.stack
+    if time_was_up and not ended.killed_late and not ended.stack.startswith("handler\n"):
+        limit_s = handler_process.import_limit(timeout_s)
+        message = f"importing the handler was not done after {limit_s:g} s"
+        return _bad("unusable", exit_codes.CONFIGURATION, "NOT_IMPORTABLE", message, place)
+    if time_was_up:
+        message = f"the handler was still running at its deadline of {timeout_s:g} s, and was stopped"
+        return _bad("timeout", exit_codes.TIMEOUT, envelopes.TIMEOUT, message, place)
+    cause = f"exit code {ended.return_code}"
+    if ended.return_code < 0:
+        import signal
+
+        cause = f"signal {-ended.return_code} ({signal.strsignal(-ended.return_code)})"
+        cause += "; was it out of memory?" if ended.return_code == -signal.SIGKILL else ""
+    message = f"the handler's process ended without an answer: {cause}"
+    return _bad("failed", exit_codes.JOB_FAILED, "PROCESS_DIED", message, {})
+
+
+def _stack_place(stack: str) -> dict[str, str]:
+    """Where the user's code stood, in the stack that faulthandler wrote: the latest call comes first."""
+    blocks = stack.split("\n\n")
+    main_thread = next((block for block in blocks if handler_process.__file__ in block), stack)
+    for frame in _STACK_LINE.finditer(main_thread):
+        if handler_process.is_users(frame["path"]):
+            return {
+                "where": f"{handler_process.shown_path(frame['path'])}:{frame['line']}",
+                "line": f"in {frame['function']}",
+            }
+    return {}
+
+
+def _bad(status: str, exit_code: int, code: str, message: str, place: dict[str, Any]) -> Verdict:
+    error = {"code": code, "message": message, "where": place.get("where"), "line": place.get("line")}
+    return {"status": status, "exit_code": exit_code, "error": error}
+
+
+def _is_envelope(value: object) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("ok"), bool)
+
+
+class Artifacts:
+    """What local mode keeps of one job. Made before the run, so that only what the run added is told."""
+
+    def __init__(self, local_dir: str, job_uuid: str) -> None:
+        self.folder = os.path.join(local_dir, local_names.job_folder_name(job_uuid))
+        self._counts_before = {
+            name: len(self._all(name)) for name in (local.DATA_ROWS, local.FILE_ROWS, local.CHARGE_ROWS)
+        }
+
+    def added(self) -> Verdict:
+        """The pushes, files and charges of this run."""
+        return {
+            "pushes": [_fields(row, "type", "data", "pushed_at") for row in self._new(local.DATA_ROWS)],
+            "files": [
+                {**_fields(row, "name", "content_type", "size_bytes"), "path": row.get("stored_path")}
+                for row in self._new(local.FILE_ROWS)
+            ],
+            "charges": [
+                _fields(row, "idempotency_key", "count", "justification", "charged_at")
+                for row in self._new(local.CHARGE_ROWS)
+            ],
+            "artifacts": self.folder if os.path.isdir(self.folder) else None,
+        }
+
+    def _new(self, name: str) -> list[dict[str, Any]]:
+        return self._all(name)[self._counts_before[name] :]
+
+    def _all(self, name: str) -> list[dict[str, Any]]:
+        try:
+            return read_rows(os.path.join(self.folder, name))[0]
+        except OSError:
+            return []  # a folder that cannot be read: the job has met the same trouble, and says so
+
+
+def _fields(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The named fields; the execution token is left where it is."""
+    return {name: row.get(name) for name in names}

@@ -1,0 +1,167 @@
+"""The manners of the command line: help, usage errors, versions, terminals, pipes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from command import LIMIT_S, command, environ, seekapi
+
+import seekapi as package
+from seekapi._cli import main, terminal
+
+NOISY = r"""
+    from seekapi import create_context, push_data, push_file
+    def handler(event, context):
+        print("title \x1b]0;owned\x07 and \x9b31m colour", "\u202e reversed")
+        push_data(create_context(event), {"text": "\x1b[2J\u202e"})
+        push_file(create_context(event), "report\u202efdp.exe", b"x")
+        return "\x1b[31m"
+"""
+
+
+@pytest.mark.parametrize("arguments", [["-h"], ["run", "-h"]])
+def test_help_begins_with_examples(arguments, tmp_path):
+    """What one wants to see first is how others call it."""
+    done = seekapi(*arguments, cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("examples:\n  seekapi run worker.py")
+    assert "usage: seekapi" in done.stdout
+
+
+def test_the_version_is_the_packages(tmp_path):
+    """One number, in one place."""
+    assert seekapi("--version", cwd=tmp_path).stdout == f"seekapi {package.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "usage: seekapi"),
+        (["nonsense"], "nonsense"),
+        (["run"], "TARGET"),
+        (["run", "worker.py", "--inp", "{}"], "unrecognized arguments"),
+        (["run", "worker.py", "--input", "{x"], "is not JSON: Expecting property name"),
+        (["run", "worker.py", "--input", "@missing.json"], "cannot read missing.json: No such file"),
+        (["run", "worker.py", "--event", "missing.json"], "cannot read missing.json"),
+        (["run", "worker.py", "--timeout", "0"], "expected seconds"),
+        (["run", "worker.py", "--timeout", "nan"], "expected seconds"),
+        (["run", "worker.py", "--timeout", "inf"], "expected seconds"),
+    ],
+)
+def test_wrong_usage_is_told_on_stderr(arguments, said, tmp_path):
+    """Exit code 2, nothing on stdout, nothing run; options cannot be abbreviated."""
+    done = seekapi(*arguments, cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_main_returns_what_the_process_would_exit_with(capsys):
+    """main(argv) is an ordinary function: neither -h nor a usage error leaves it by SystemExit."""
+    assert main(["-h"]) == 0
+    assert main(["run"]) == 2
+    assert "usage" in capsys.readouterr().err
+
+
+def test_a_reader_that_leaves_is_no_error(write_worker, tmp_path):
+    """`seekapi run ... | head -0`: no complaint, and the exit code is still the job's."""
+    write_worker("def handler(event, context):\n    return {'ok': False, 'long': 'x' * 1_000_000}")
+
+    with subprocess.Popen(
+        command("run", "worker.py", "--json"),
+        cwd=tmp_path,
+        env=environ(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        process.stdout.close()
+        talk = process.stderr.read()
+        code = process.wait(LIMIT_S)
+
+    assert (code, talk) == (1, "")
+
+
+def test_a_terminal_without_unicode_is_no_error(write_worker, tmp_path):
+    """What the encoding of the terminal does not have is escaped."""
+    write_worker("def handler(event, context):\n    print('né')\n    return 'né'")
+
+    done = seekapi("run", "worker.py", cwd=tmp_path, PYTHONIOENCODING="ascii")
+
+    assert done.returncode == 0
+    assert r"n\xe9" in done.stdout
+    assert r"n\xe9" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_a_terminal_is_shown_no_control_characters(write_worker, tmp_path):
+    """What a worker prints, pushes, names or returns cannot move the cursor, set the title or turn text around."""
+    write_worker(NOISY)
+
+    shown = on_a_terminal("run", "worker.py", cwd=tmp_path, NO_COLOR="1", TERM="xterm")
+
+    assert "completed" in shown
+    assert r"title \x1b]0;owned\x07 and \x9b31m colour \u202e reversed" in shown
+    assert r"report\u202efdp.exe" in shown
+    assert all(c.isprintable() or c in "\r\n" for c in shown)
+
+
+def test_a_page_that_is_piped_has_no_control_characters_either(write_worker, tmp_path):
+    """Names and data are escaped wherever the page goes; the handler's own output is passed on as it is."""
+    write_worker(NOISY)
+
+    done = seekapi("run", "worker.py", cwd=tmp_path)
+
+    assert all(c.isprintable() or c == "\n" for c in done.stdout)
+    assert "\x1b]0;owned\x07" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize(
+    ("variables", "is_coloured"),
+    [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_colour_is_for_terminals_that_want_it(variables, is_coloured, write_worker, tmp_path):
+    """NO_COLOR and a dumb terminal are honoured."""
+    write_worker("def handler(event, context):\n    return 1")
+
+    shown = on_a_terminal("run", "worker.py", cwd=tmp_path, **variables)
+
+    assert ("\x1b[32mcompleted\x1b[0m" in shown) is is_coloured
+
+
+def on_a_terminal(*arguments: object, cwd, **variables: str) -> str:
+    """What a terminal gets to see of a command, both streams."""
+    import pty
+
+    ours, theirs = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            command(*arguments), cwd=cwd, env=environ(**variables), stdin=theirs, stdout=theirs, stderr=theirs
+        )
+    finally:
+        os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            shown += chunk
+    except OSError:
+        pass  # Linux says EIO when the last writer has left
+    finally:
+        os.close(ours)
+    process.wait(LIMIT_S)
+    return shown.decode()
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 * 1024**2, "5.0 MiB"), (1024**5, "1024.0 TiB")],
+)
+def test_sizes_for_people(size_bytes, text):
+    """A size has one digit behind the point and the unit that fits."""
+    assert terminal.size(size_bytes) == text

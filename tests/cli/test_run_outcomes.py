@@ -1,0 +1,447 @@
+"""`seekapi run`: what it says about what a handler did."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from command import outcome, seekapi
+
+EVERYTHING = """
+    from seekapi import charge, create_context, push_data, push_file, run
+
+    def handler(event, context):
+        def work(job_input):
+            print("working")
+            job_context = create_context(event)
+            push_data(job_context, {"n": 1})
+            push_data(job_context, [2], type="list")
+            push_file(job_context, "a.csv", b"x,y\\n1,2\\n")
+            charge(job_context, "page:1", 2, justification={"url": "u"})
+            return {"seen": job_input}
+        return run(event, context, work)
+"""
+ECHO = """
+    from seekapi import worker
+
+    @worker
+    def handler(job_input):
+        return {"input": job_input}
+"""
+
+
+def test_the_json_tells_everything_that_the_job_did(write_worker, tmp_path):
+    """--json is one object with every push, file and charge, the verdict, the time and where the artifacts lie."""
+    write_worker(EVERYTHING)
+
+    told = outcome("worker.py", "--input", '{"a": 1}', "--out", "results", cwd=tmp_path)
+
+    assert (told["status"], told["exit_code"], told["error"]) == ("completed", 0, None)
+    assert told["envelope"] == told["returned"] == {"ok": True, "request_id": told["request_id"]}
+    assert [(p["type"], p["data"]) for p in told["pushes"]] == [
+        ("json", {"n": 1}),
+        ("list", [2]),
+        ("json", {"seen": {"a": 1}}),
+    ]
+    (file,) = told["files"]
+    assert (file["name"], file["content_type"], file["size_bytes"]) == ("a.csv", "text/csv", 8)
+    assert Path(file["path"]).stat().st_size == 8
+    (charge,) = told["charges"]
+    assert (charge["idempotency_key"], charge["count"], charge["justification"]) == ("page:1", 2, {"url": "u"})
+    assert told["artifacts"] == str(tmp_path / "results" / told["job_uuid"])
+    assert told["log"] == "working\n"
+    assert told["duration_ms"] >= 0
+
+
+def test_the_page_for_a_person_tells_it_too(write_worker, tmp_path):
+    """stdout holds what the job did, stderr what the handler said meanwhile."""
+    write_worker(EVERYTHING)
+
+    done = seekapi("run", "worker.py", cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert done.stderr == "working\n"
+    for shown in ("completed  worker.py:handler", '{"n": 1}', "(list) [2]", "a.csv   8 B   text/csv", "page:1   x 2"):
+        assert shown in done.stdout
+    assert str(tmp_path / ".seekapi-local") in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_many_pushes_do_not_drown_the_page(write_worker, tmp_path):
+    """A person sees the first ten and how many more there are; the lines stay on one line."""
+    write_worker("""
+        from seekapi import create_context, push_data, run
+
+        def handler(event, context):
+            def work(job_input):
+                for number in range(40):
+                    push_data(create_context(event), {"number": number, "text": "x" * 500})
+            return run(event, context, work)
+    """)
+
+    done = seekapi("run", "worker.py", cwd=tmp_path)
+
+    assert "... and 30 more" in done.stdout
+    assert max(map(len, done.stdout.splitlines()[:-1])) <= 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "expected"),
+    [
+        ([], None, {}),
+        (["--input", '{"a": "é"}'], None, {"a": "é"}),
+        (["--input", "null"], None, None),
+        (["--input", "@input.json"], None, [1, 2]),
+        (["--input", "-"], '{"from": "stdin"}', {"from": "stdin"}),
+        (["--fixtures", "fixtures.json"], None, {"from": "fixtures"}),
+        (["--fixtures", "fixtures.json", "--input", "7"], None, 7),
+        (["--event", "event.json"], None, [1, 2]),
+        (["--event", "event.json", "--input", "8"], None, 8),
+    ],
+)
+def test_where_the_input_comes_from(arguments, stdin, expected, write_worker, tmp_path):
+    """--input wins over the event, the event over the fixtures, and nothing at all is `{}`."""
+    write_worker(ECHO)
+    write_worker("[1, 2]", "input.json")
+    write_worker('{"input": {"from": "fixtures"}}', "fixtures.json")
+    write_worker('{"input_presigned_url": "input.json", "job_uuid": "job-7"}', "event.json")
+
+    told = outcome("worker.py", *arguments, cwd=tmp_path, stdin=stdin)
+
+    assert told["pushes"][0]["data"] == {"input": expected}
+    assert told["job_uuid"] == "job-7" or "event.json" not in arguments
+
+
+def test_an_event_without_an_input_fails_as_on_the_platform(write_worker, tmp_path):
+    """A whole event is taken at its word: what it lacks is not made up, ids aside."""
+    write_worker(ECHO)
+    write_worker("{}", "event.json")
+
+    told = outcome("worker.py", "--event", "event.json", cwd=tmp_path)
+
+    assert (told["exit_code"], told["error"]["code"]) == (1, "MISSING_INPUT")
+
+
+def test_only_what_this_run_added_is_told(write_worker, tmp_path):
+    """A job that has run before has its rows on disk; they are not told again."""
+    write_worker(ECHO)
+    write_worker('{"job_uuid": "again"}', "event.json")
+
+    first = outcome("worker.py", "--event", "event.json", "--input", "1", cwd=tmp_path)
+    second = outcome("worker.py", "--event", "event.json", "--input", "2", cwd=tmp_path)
+
+    assert first["artifacts"] == second["artifacts"]
+    assert [push["data"] for push in second["pushes"]] == [{"input": 2}]
+
+
+@pytest.mark.parametrize(
+    ("target", "place"),
+    [
+        ("worker.py", "worker.py"),
+        ("worker.py:other", "worker.py"),
+        ("folder/worker.py:handler", "folder/worker.py"),
+        ("package.module:handler", "package/module.py"),
+        ("module", "module.py"),
+        ("json.py", "json.py"),
+    ],
+)
+def test_the_forms_of_a_target(target, place, write_worker, tmp_path):
+    """A file, a file and a name, a module and a name; a file may be called like a module that everybody uses."""
+    write_worker(
+        """
+        from beside import VALUE
+        def handler(event, context):
+            return VALUE
+        other = handler
+        """,
+        place,
+    )
+    beside = "beside.py" if place.startswith("package") else os.path.join(os.path.dirname(place), "beside.py")
+    write_worker("import json\nVALUE = json.loads('[1]')", beside)
+
+    told = outcome(target, cwd=tmp_path)
+
+    assert told["returned"] == [1]
+
+
+@pytest.mark.parametrize("value", [None, 0, "text", [1], {"statusCode": 200}, {"ok": True}], ids=repr)
+def test_any_lambda_handler_is_shown_with_what_it_returned(value, write_worker, tmp_path):
+    """A handler that has nothing to do with seekapi runs too; any JSON value is a good answer."""
+    write_worker(f"def handler(event, context):\n    return {value!r}")
+
+    told = outcome("worker.py", cwd=tmp_path)
+
+    assert (told["status"], told["returned"], told["pushes"]) == ("completed", value, [])
+
+
+def test_an_event_may_be_any_json_value(write_worker, tmp_path):
+    """For handlers that are not ours the event is what they say it is."""
+    write_worker("def handler(event, context):\n    return event")
+    write_worker("[1, 2]", "event.json")
+
+    assert outcome("worker.py", "--event", "event.json", cwd=tmp_path)["returned"] == [1, 2]
+    assert seekapi("run", "worker.py", "--event", "event.json", "--input", "1", cwd=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize("job_uuid", [5, "..", ".", "", "a/../../b", "x" * 300, "\u0000"], ids=repr)
+def test_a_hostile_job_id_stays_in_the_folder(job_uuid, write_worker, tmp_path):
+    """Whatever the event says, the command neither crashes nor writes outside of --out."""
+    write_worker(ECHO)
+    write_worker(json.dumps({"job_uuid": job_uuid}), "event.json")
+
+    told = outcome("worker.py", "--event", "event.json", "--input", "1", "--out", "a/b/out", cwd=tmp_path)
+
+    assert told["exit_code"] in (0, 1)
+    assert told["error"] is None or told["error"]["code"] in ("INVALID_EVENT", "WORKER_ERROR")
+    assert [path.name for path in (tmp_path / "a").rglob("*") if "out" not in path.parts] in ([], ["b"])
+
+
+def test_the_context_is_what_lambda_gives(write_worker, tmp_path):
+    """aws_request_id and the rest are there, and the remaining time shrinks from the given timeout."""
+    write_worker("""
+        import time
+        def handler(event, context):
+            before = context.get_remaining_time_in_millis()
+            time.sleep(0.05)
+            return [before, context.get_remaining_time_in_millis(), context.aws_request_id, context.function_name,
+                    context.memory_limit_in_mb, context.invoked_function_arn]
+    """)
+
+    told = outcome("worker.py", "--timeout", "2.5", cwd=tmp_path)
+
+    before, after, request_id, name, *_ = told["returned"]
+    assert 1000 < before <= 2500
+    assert before - after >= 49
+    assert (request_id, name) == (told["request_id"], "handler")
+
+
+@pytest.mark.parametrize(
+    ("body", "exit_code", "code", "message"),
+    [
+        ("return {'a': [1, {2}]}", 1, "NOT_JSON", "result.a[1] is of type set"),
+        ("return float('nan')", 1, "NOT_JSON", "NaN"),
+        ("raise KeyError('name')", 1, "HANDLER_RAISED", "KeyError: 'name'"),
+        ("raise SystemExit(0)", 1, "HANDLER_RAISED", "SystemExit: 0"),
+        ("import os; os._exit(7)", 1, "PROCESS_DIED", "exit code 7"),
+        ("import os; os.kill(os.getpid(), 9)", 1, "PROCESS_DIED", "signal 9"),
+        ("return seekapi.failure('NO_STOCK', 'only 2 left')", 1, "NO_STOCK", "only 2 left"),
+        ("return {'ok': False}", 1, "", ""),
+        ("return seekapi.failure('CONFIGURATION_ERROR', 'no')", 3, "CONFIGURATION_ERROR", "no"),
+        ("return seekapi.failure('TIMEOUT', 'too slow')", 5, "TIMEOUT", "too slow"),
+        ("return seekapi.run(event, context, lambda job_input: 1 / 0)", 1, "WORKER_ERROR", "division by zero"),
+    ],
+)
+def test_how_a_job_can_fail(body, exit_code, code, message, write_worker, tmp_path):
+    """The exit code says whose turn it is, the error what happened; nobody sees a green page."""
+    write_worker(f"import seekapi\ndef handler(event, context):\n    {body}")
+
+    told = outcome("worker.py", cwd=tmp_path)
+
+    assert told["status"] == ("timeout" if exit_code == 5 else "failed")
+    assert (told["exit_code"], told["error"]["code"]) == (exit_code, code)
+    assert message in told["error"]["message"]
+
+
+def test_a_raised_error_names_the_users_line(write_worker, tmp_path):
+    """The line is the user's own, also if the fault is deep in the standard library; the traceback goes to stderr."""
+    write_worker("""
+        import json
+        def handler(event, context):
+            return json.loads("{")
+    """)
+
+    done = seekapi("run", "worker.py", cwd=tmp_path)
+
+    assert 'at worker.py:4   return json.loads("{")' in done.stdout
+    assert "JSONDecodeError" in done.stderr
+    assert "handler_process.py" not in done.stderr
+
+
+def test_an_async_handler_is_told_that_nobody_awaits_it(write_worker, tmp_path):
+    """`async def handler` would fail on Lambda too; the message says why."""
+    write_worker("async def handler(event, context):\n    return 1")
+
+    told = outcome("worker.py", cwd=tmp_path)
+
+    assert "not awaited" in told["error"]["message"]
+    assert "never awaited" not in told["log"]
+
+
+def test_results_that_cannot_be_kept_fail_the_job(write_worker, tmp_path):
+    """A results folder that cannot be written is no success."""
+    write_worker(ECHO)
+    write_worker("", "a_file")
+
+    told = outcome("worker.py", "--out", "a_file", cwd=tmp_path)
+
+    assert (told["exit_code"], told["error"]["code"]) == (1, "DELIVERY_FAILED")
+    assert "SEEKAPI_LOCAL_DIR" in told["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("import no_such_module", ["ModuleNotFoundError: No module named 'no_such_module'", "at worker.py:1"]),
+        ("x = 1\ndef f(:", ["SyntaxError: invalid syntax", "at worker.py:2   def f(:"]),
+        ("import json\njson.loads('{')", ["JSONDecodeError", "at worker.py:2   json.loads('{')"]),
+        ("import sys\nsys.exit(4)", ["SystemExit: 4", "at worker.py:2"]),
+        ("from seekapi import nothing", ["cannot import name 'nothing'", "at worker.py:1"]),
+        ("def main(event, context): ...", ["has no 'handler'", "did you mean worker.py:main?"]),
+        ("handler = 3", ["is not a function but int"]),
+        ("def handler(job_input): ...", ["(job_input) cannot be called as handler(event, context)", "@seekapi.worker"]),
+    ],
+)
+def test_a_handler_that_cannot_be_imported(source, said, write_worker, tmp_path):
+    """The reason and the user's own line, and no traceback of ours: exit code 3, stdout empty."""
+    write_worker(source)
+
+    done = seekapi("run", "worker.py", cwd=tmp_path)
+
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    for part in said:
+        assert part in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [
+        ("nowhere.py", "there is no file nowhere.py"),
+        ("nowhere:handler", "there is no module 'nowhere'"),
+        ("worker.handler", "worker:handler"),
+        ("not a module", "is no target"),
+    ],
+)
+def test_a_target_that_is_not_there(target, said, write_worker, tmp_path):
+    """A wrong name is told with what was looked for; exit code 3, also as JSON."""
+    write_worker(ECHO)
+
+    told = outcome(target, cwd=tmp_path)
+
+    assert (told["exit_code"], told["status"]) == (3, "unusable")
+    assert said in told["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "said"),
+    [
+        (["--fixtures", "missing.json"], {}, "missing.json"),
+        (["--fixtures", "worker.py"], {}, "is not JSON"),
+        ([], {"SEEKAPI_LOCAL_FIXTURES": "missing.json"}, "SEEKAPI_LOCAL_FIXTURES"),
+        ([], {"SEEKAPI_MAX_INPUT_BYTES": "many"}, "SEEKAPI_MAX_INPUT_BYTES"),
+        ([], {"AWS_LAMBDA_FUNCTION_NAME": "production"}, "inside AWS Lambda"),
+    ],
+)
+def test_wrong_settings_run_nothing(arguments, variables, said, write_worker, tmp_path):
+    """A setting that is wrong is exit code 3 before the handler is even imported."""
+    write_worker("print('imported')")
+
+    told = outcome("worker.py", *arguments, cwd=tmp_path, **variables)
+
+    assert (told["exit_code"], told["error"]["code"], told["log"]) == (3, "CONFIGURATION_ERROR", "")
+    assert said in told["error"]["message"]
+
+
+def test_local_mode_never_reaches_the_platform(write_worker, tmp_path):
+    """Whatever the environment says, `seekapi run` writes files: production cannot be hit by accident."""
+    write_worker(ECHO)
+    production = {"WORKER_API_BASE_URL": "http://127.0.0.1:9", "WORKER_INTERNAL_SECRET": "not-a-secret"}
+
+    told = outcome("worker.py", cwd=tmp_path, SEEKAPI_LOCAL_MODE="0", **production)
+
+    assert told["status"] == "completed"
+
+
+def test_what_the_handler_prints_cannot_corrupt_the_json(write_worker, tmp_path):
+    """print, a raw write to descriptor 1 and a child's output all go to stderr; stdout is one JSON object."""
+    write_worker("""
+        import os, subprocess, sys
+        print("at import")
+        def handler(event, context):
+            print("printed")
+            os.write(1, b"written\\n")
+            subprocess.run([sys.executable, "-c", "print('from a child')"])
+            sys.stdout = None
+            return 1
+    """)
+
+    done = seekapi("run", "worker.py", "--json", cwd=tmp_path)
+
+    assert json.loads(done.stdout)["log"] == done.stderr == "at import\nprinted\nwritten\nfrom a child\n"
+
+
+def test_a_long_log_is_cut_and_says_so(write_worker, tmp_path):
+    """The JSON stays of a size that one can read; the live output is whole. Bytes that are not UTF-8 are escaped."""
+    write_worker("""
+        import os
+        def handler(event, context):
+            os.write(1, b"\\xff")
+            for _ in range(64):
+                print("x" * 8191)
+    """)
+
+    done = seekapi("run", "worker.py", "--json", cwd=tmp_path)
+    told = json.loads(done.stdout)
+
+    assert told["log_is_cut"] is True
+    assert len(told["log"]) == 256 * 1024
+    assert done.stderr.startswith("\\xff")
+    assert len(done.stderr) == 64 * 8192 + 4
+
+
+def test_secrets_stay_out_of_the_outcome(write_worker, tmp_path):
+    """The execution token and the internal secret are in no field, also if the handler prints or raises them."""
+    write_worker("""
+        import os
+        from seekapi import run
+        def handler(event, context):
+            print(event, os.environ["WORKER_INTERNAL_SECRET"])
+            run(event, context, lambda job_input: None)
+            raise ValueError(event["execution_token"] + os.environ["WORKER_INTERNAL_SECRET"])
+    """)
+    write_worker('{"execution_token": "token-0123456789", "job_uuid": "j"}', "event.json")
+
+    done = seekapi(
+        *("run", "worker.py", "--event", "event.json", "--input", "1", "--json"),
+        cwd=tmp_path,
+        WORKER_INTERNAL_SECRET="secret-0123456789",
+    )
+
+    assert "token-0123456789" not in done.stdout
+    assert "secret-0123456789" not in done.stdout
+    assert json.loads(done.stdout)["error"]["message"] == "ValueError: ******"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the process group is a POSIX thing")
+def test_the_command_ends_with_the_handler(write_worker, tmp_path):
+    """Threads and children that the handler leaves behind neither keep the command nor outlive it."""
+    write_worker("""
+        import subprocess, sys, threading, time
+        def handler(event, context):
+            threading.Thread(target=time.sleep, args=(300,)).start()
+            return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"]).pid
+    """)
+
+    told = outcome("worker.py", cwd=tmp_path)
+
+    assert is_gone(told["returned"])
+
+
+def is_gone(pid: int) -> bool:
+    """Whether no such process runs; one that only waits to be collected by init counts as gone."""
+    import time
+
+    for _ in range(100):
+        try:
+            os.kill(pid, 0)
+            with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+                if file.read().rpartition(")")[2].split()[0] == "Z":
+                    return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.05)
+    return False

@@ -1,0 +1,218 @@
+"""`seekapi run` ends, whatever the handler does: deadlines and signals, with real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from command import LIMIT_S, command, environ, outcome, seekapi
+
+from cli.test_run_outcomes import is_gone
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+
+HANGING = """
+    import os, time
+    def handler(event, context):
+        print("pid", os.getpid())
+        while True:
+            time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "while True: time.sleep(60)",
+        "re.match('(a+)+$', 'a' * 60 + 'b')  # holds the interpreter's lock",
+        "os.kill(os.getpid(), signal.SIGSTOP)",
+        "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()); time.sleep(60)",
+    ],
+    ids=["sleeps", "spins in C", "stops itself", "blocks signals"],
+)
+@posix_only
+def test_a_handler_that_hangs_does_not_hang_the_command(body, write_worker, tmp_path):
+    """At the deadline it is over, however it hangs: exit code 5, and what was pushed before is told."""
+    write_worker(f"""
+        import os, re, signal, time
+        from seekapi import create_context, push_data
+        def handler(event, context):
+            push_data(create_context(event), "kept")
+            {body}
+    """)
+
+    told = outcome("worker.py", "--timeout", "0.3", cwd=tmp_path)
+
+    assert (told["status"], told["exit_code"], told["error"]["code"]) == ("timeout", 5, "TIMEOUT")
+    assert "deadline of 0.3 s" in told["error"]["message"]
+    assert [push["data"] for push in told["pushes"]] == ["kept"]
+
+
+def test_a_timeout_names_the_line_where_the_handler_stood(write_worker, tmp_path):
+    """A person who waits for nothing is told where."""
+    write_worker("""
+        import threading
+        def handler(event, context):
+            wait_for_ever()
+        def wait_for_ever():
+            threading.Event().wait()
+    """)
+
+    done = seekapi("run", "worker.py", "--timeout", "0.2", cwd=tmp_path)
+
+    assert done.returncode == 5
+    assert "at worker.py:6   in wait_for_ever" in done.stdout
+
+
+def test_an_answer_after_the_deadline_is_a_timeout(write_worker, tmp_path):
+    """What comes a moment late would not have come on the platform: it is shown, and it is no success."""
+    write_worker("""
+        import time
+        def handler(event, context):
+            while context.get_remaining_time_in_millis():
+                time.sleep(0.001)
+            time.sleep(0.01)
+            return 1
+    """)
+
+    told = outcome("worker.py", "--timeout", "0.2", cwd=tmp_path)
+
+    assert (told["exit_code"], told["returned"], told["error"]["code"]) == (5, 1, "TIMEOUT")
+
+
+def test_importing_is_not_counted(write_worker, tmp_path):
+    """As on Lambda, the handler's time starts when it is called."""
+    write_worker("""
+        import time
+        time.sleep(0.5)
+        def handler(event, context):
+            return context.get_remaining_time_in_millis()
+    """)
+
+    assert 0 < outcome("worker.py", "--timeout", "0.4", cwd=tmp_path)["returned"] <= 400
+
+
+def test_an_import_that_hangs_is_no_timeout_of_the_handler(write_worker, tmp_path, monkeypatch):
+    """It has a limit of its own (Lambda's ten seconds), and then the handler is not importable: exit code 3."""
+    from seekapi._cli import handler_process, supervisor, verdict
+
+    monkeypatch.setattr(handler_process, "SHORTEST_IMPORT_LIMIT_S", 0.2)
+    boot = handler_process.BOOT.replace(
+        " handler_process.main", " handler_process.SHORTEST_IMPORT_LIMIT_S = 0.2; handler_process.main"
+    )
+    monkeypatch.setattr(handler_process, "BOOT", boot)
+    monkeypatch.chdir(tmp_path)
+    write_worker("import time\ntime.sleep(60)")
+    order = {"target": "worker.py", "event": {}, "request_id": "r", "timeout_s": 0.1}
+    (tmp_path / handler_process.ORDER).write_text(json.dumps(order), encoding="utf-8")
+
+    told = verdict.of(supervisor.supervise(str(tmp_path), environ(), 0.1), 0.1)
+
+    assert (told["exit_code"], told["error"]["where"]) == (3, "worker.py:2")
+    assert told["error"]["message"] == "importing the handler was not done after 0.2 s"
+
+
+@posix_only
+def test_one_interrupt_lets_the_handler_end(write_worker, tmp_path):
+    """SIGINT once: the handler sees KeyboardInterrupt, cleans up, and the command ends with 130."""
+    write_worker("""
+        import time
+        from seekapi import create_context, push_data
+        def handler(event, context):
+            try:
+                print("ready")
+                while True:
+                    time.sleep(0.01)
+            finally:
+                push_data(create_context(event), "cleaned up")
+    """)
+
+    code, told, talk = interrupted(tmp_path, interrupts=1)
+
+    assert (code, told["status"], told["exit_code"]) == (130, "interrupted", 130)
+    assert [push["data"] for push in told["pushes"]] == ["cleaned up"]
+    assert "Ctrl-C again" in talk
+    assert "Traceback" not in talk
+
+
+@posix_only
+def test_the_second_interrupt_ends_it_now(write_worker, tmp_path):
+    """A handler that does not want to end is ended."""
+    write_worker("""
+        import os, signal, time
+        def handler(event, context):
+            signal.signal(signal.SIGINT, lambda *_: os.write(1, b"I stay\\n"))
+            print("ready")
+            while True:
+                time.sleep(0.01)
+    """)
+
+    code, told, talk = interrupted(tmp_path, interrupts=2)
+
+    assert (code, told["status"]) == (130, "interrupted")
+    assert "I stay" in talk
+
+
+def interrupted(folder, *, interrupts: int) -> tuple[int, dict[str, object], str]:
+    """Run worker.py until it is ready, send SIGINT to the command alone, each after the last one had an effect."""
+    talk = ""
+    with started("run", "worker.py", "--json", cwd=folder) as process:
+        awaited = ["ready", "I stay"][:interrupts]
+        for word in awaited:
+            while word not in talk:
+                line = process.stderr.readline()
+                assert line, f"the command ended before it said {word!r}: {talk}"
+                talk += line
+            process.send_signal(signal.SIGINT)
+        out, rest = process.communicate(timeout=LIMIT_S)
+    return process.returncode, json.loads(out), talk + rest
+
+
+def started(*arguments: object, cwd) -> subprocess.Popen[str]:
+    """The command, running."""
+    return subprocess.Popen(
+        command(*arguments), cwd=cwd, env=environ(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@posix_only
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_command_that_is_told_to_end_takes_the_handler_along(number, code, write_worker, tmp_path):
+    """Nothing runs on in secret when the terminal or the supervisor goes."""
+    write_worker(HANGING)
+
+    with started("run", "worker.py", cwd=tmp_path) as process:
+        pid = int(process.stderr.readline().split()[1])
+        process.send_signal(number)
+        process.communicate(timeout=LIMIT_S)
+
+    assert process.returncode == code
+    assert is_gone(pid)
+
+
+@posix_only
+def test_a_handler_whose_command_was_killed_ends_at_its_deadline(write_worker, tmp_path):
+    """kill -9 leaves nobody to hold the time; the handler's process holds its own."""
+    write_worker(HANGING)
+
+    with started("run", "worker.py", "--timeout", "0.3", cwd=tmp_path) as process:
+        pid = int(process.stderr.readline().split()[1])
+        process.kill()
+        process.communicate(timeout=LIMIT_S)
+
+    assert process.returncode == -signal.SIGKILL
+    assert is_gone(pid)
+
+
+def test_nothing_is_left_in_the_temporary_folder(write_worker, tmp_path):
+    """The input lies there while the job runs; afterwards it is gone, also after a timeout."""
+    write_worker(HANGING)
+    (tmp_path / "tmp").mkdir()
+
+    seekapi("run", "worker.py", "--timeout", "0.1", cwd=tmp_path, TMPDIR=str(tmp_path / "tmp"))
+
+    assert os.listdir(tmp_path / "tmp") == []

@@ -7,15 +7,20 @@ import pytest
 from seekapi import ConfigurationError, _settings
 
 
-def test_defaults_of_an_empty_environment(tmp_path, monkeypatch):
-    """Nothing set: remote, no base, a folder under the current one for local artifacts."""
-    monkeypatch.chdir(tmp_path)
-
+def test_defaults_of_an_empty_environment():
+    """Nothing set: remote, and nowhere to deliver to."""
     settings = _settings.read({})
 
     assert (settings.local_mode, settings.api_base_url, settings.internal_secret) == (False, "", "")
-    assert settings.local_dir == str(tmp_path / ".seekapi-local")
     assert settings.max_input_bytes == 32 * 1024 * 1024
+
+
+def test_local_artifacts_go_below_the_current_folder(tmp_path, monkeypatch):
+    """Unless SEEKAPI_LOCAL_DIR says otherwise, as it stands there."""
+    monkeypatch.chdir(tmp_path)
+
+    assert _settings.read({"SEEKAPI_LOCAL_MODE": "1"}).local_dir == str(tmp_path / ".seekapi-local")
+    assert _settings.read({"SEEKAPI_LOCAL_MODE": "1", "SEEKAPI_LOCAL_DIR": "out"}).local_dir == "out"
 
 
 @pytest.mark.parametrize("word", ["1", "true", "YES", " on "])

@@ -23,34 +23,60 @@ class KeyLedger:
     """Which contents one context has delivered, and how often."""
 
     def __init__(self) -> None:
-        self._taken: dict[tuple[str, str], set[int]] = {}
+        self._occurrences: dict[tuple[str, str], Occurrences] = {}
 
     def reserve(self, execution_token: str, operation: str, content: str) -> Reservation:
         """The key for this content; given back if the delivery fails."""
-        taken = self._taken.setdefault((operation, content), set())
-        occurrence = next(n for n in range(len(taken) + 1) if n not in taken)
-        taken.add(occurrence)
-        return Reservation(_digest(execution_token, operation, content, str(occurrence)), taken, occurrence)
+        occurrences = self._occurrences.setdefault((operation, content), Occurrences())
+        number = occurrences.take()
+        return Reservation(_digest(execution_token, operation, content, str(number)), occurrences, number)
+
+
+class Occurrences:
+    """The numbers of one content's deliveries: 0, 1, 2 ... and those that a failed delivery gave back."""
+
+    __slots__ = ("_next", "_returned")
+
+    def __init__(self) -> None:
+        self._next = 0
+        self._returned: set[int] = set()
+
+    def take(self) -> int:
+        """The lowest number that no delivery has."""
+        if self._returned:
+            number = min(self._returned)
+            self._returned.discard(number)
+            return number
+        self._next += 1
+        return self._next - 1
+
+    def give_back(self, number: int) -> None:
+        """The delivery failed: the next one of this content is the same delivery."""
+        self._returned.add(number)
 
 
 class Reservation:
     """`with ledger.reserve(...) as key:` keeps the key as used, unless the block raises."""
 
-    def __init__(self, key: str, taken: set[int], occurrence: int) -> None:
+    __slots__ = ("_number", "_occurrences", "key")
+
+    def __init__(self, key: str, occurrences: Occurrences, number: int) -> None:
         self.key = key
-        self._taken = taken
-        self._occurrence = occurrence
+        self._occurrences = occurrences
+        self._number = number
 
     def __enter__(self) -> str:
         return self.key
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         if kind is not None:
-            self._taken.discard(self._occurrence)
+            self._occurrences.give_back(self._number)
 
 
 class Given:
     """`with Given(key) as key:`, for a key that nobody keeps a record of."""
+
+    __slots__ = ("key",)
 
     def __init__(self, key: str) -> None:
         self.key = key

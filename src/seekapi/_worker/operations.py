@@ -98,7 +98,7 @@ def push_data(
     if not isinstance(type, str):
         raise ArgumentError("push_data: type must be a string")
     text = json_text.encode(data, what="data")
-    with _key(context, "push_data", idempotency_key, lambda: _digest(type, text)) as key:
+    with _key(backend, context, "push_data", idempotency_key, lambda: _digest(type, text)) as key:
         reply = backend.push_data(context, data, type, text=text, idempotency_key=key, deadline=at)
     _note_push()
     return reply
@@ -135,7 +135,7 @@ def push_file(
     def digest() -> str:
         return _digest(name, checked_type, content_digest(source))
 
-    with _key(context, "push_file", idempotency_key, digest) as key:
+    with _key(backend, context, "push_file", idempotency_key, digest) as key:
         return backend.push_file(context, name, source, checked_type, idempotency_key=key, deadline=at)
 
 
@@ -263,11 +263,15 @@ def _deadline_of(operation: str, timeout: float, extra_s: float = 0.0) -> float:
     return deadline.step_deadline(time.monotonic(), invocation.deadline if invocation else None, timeout + extra_s)
 
 
-def _key(context: Context, operation: str, given: str | None, digest: Callable[[], str]) -> AbstractContextManager[str]:
+def _key(
+    backend: Backend, context: Context, operation: str, given: str | None, digest: Callable[[], str]
+) -> AbstractContextManager[str]:
     """The idempotency key of one push: the caller's, or one that follows from the content."""
+    if given is not None and (not isinstance(given, str) or not given.strip()):
+        raise ArgumentError(f"{operation}: idempotency_key must be a string that is not blank")
+    if not backend.uses_keys:
+        return keys.Given("")
     if given is not None:
-        if not isinstance(given, str) or not given.strip():
-            raise ArgumentError(f"{operation}: idempotency_key must be a string that is not blank")
         return keys.Given(worker_calls.header_key(given))
     if isinstance(context, WorkerContext):
         return context.delivered.reserve(context["execution_token"], operation, digest())

@@ -91,7 +91,7 @@ def test_a_secret_prints_as_a_mask_and_is_used_as_itself():
     """A printed context shows nothing; a header built from it holds the value."""
     secret = Secret("hunter2-hunter2")
 
-    assert repr({"secret": secret}) == "{'secret': '***'}"
+    assert repr({"secret": secret, "token": Secret("")}) == "{'secret': '***', 'token': ''}"
     assert secret == "hunter2-hunter2" and f"{secret}" == "hunter2-hunter2"
 
 

@@ -34,12 +34,15 @@ _SHAPES = (
 
 
 class Secret(str):
-    """A string that is used as itself and shown as `***`: a printed context gives nothing away."""
+    """A string that is used as itself, and whose `repr` is `'***'`: a printed context gives nothing away.
+
+    An empty one shows that it is empty, since that is what one looks for.
+    """
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return repr(MASK)
+        return repr(MASK if self else "")
 
 
 class Redactor:

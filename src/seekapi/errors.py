@@ -140,9 +140,10 @@ class TransportTimeout(TransportError, TimeoutError):
 
 
 class ProtocolError(TransportError):
-    """The answer was not HTTP/1.1, or went over one of the limits."""
+    """The answer was not HTTP/1.1, or went over one of the limits; `limit_bytes` is set if it was too large."""
 
     retryable = False
+    limit_bytes: int | None = None
 
 
 class ApiError(DeliveryError):
@@ -193,7 +194,10 @@ class LocalWriteError(SeekApiError, OSError):
 
 
 class Fail(SeekApiError):
-    """The handler's own verdict: `raise Fail("NO_STOCK", "only 2 left")` ends the job with that code."""
+    """The handler's own verdict: `raise Fail("NO_STOCK", "only 2 left")` ends the job with that code.
+
+    Both are shown as text; an empty code becomes WORKER_ERROR.
+    """
 
     def __init__(self, code: str, message: str = "") -> None:
         super().__init__(f"{code}: {message}" if message else code)

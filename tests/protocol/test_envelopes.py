@@ -31,6 +31,8 @@ def test_the_documented_dicts():
         (errors.SerializationError("x"), "WORKER_ERROR"),
         (errors.ArgumentError("x"), "WORKER_ERROR"),
         (errors.Fail("NO_STOCK", "only 2 left"), "NO_STOCK"),
+        (errors.Fail("", "no code"), "WORKER_ERROR"),
+        (errors.Fail(404, "a number"), "404"),
         (errors.InvalidEvent("x"), "INVALID_EVENT"),
         (errors.MissingInputError("x"), "MISSING_INPUT"),
         (errors.InputFetchError("x"), "INPUT_UNAVAILABLE"),

@@ -183,8 +183,22 @@ def test_a_result_that_is_not_json_names_the_culprit(platform):
 
     assert envelope["error"] == {
         "code": "WORKER_ERROR",
-        "message": "result.rows[1].price is NaN, which JSON does not have",
+        "message": "result.rows[1].price is NaN, which JSON does not have (None or a string can stand for it)",
     }
+    assert platform.pushes == []
+
+
+def test_an_async_function_is_told_apart(platform):
+    """What it returned is no result yet; nothing warns of a coroutine that was never awaited."""
+
+    async def fn(job_input):
+        return 1
+
+    envelope = seekapi.run(platform.event, None, fn)
+
+    assert envelope["error"]["message"] == (
+        "result is of type coroutine, which has no JSON form: an async function was called, and not awaited"
+    )
     assert platform.pushes == []
 
 

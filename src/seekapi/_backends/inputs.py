@@ -84,7 +84,7 @@ def _read_file(url: str, max_bytes: int) -> bytes:
             status = os.fstat(fd)
             if stat.S_ISREG(status.st_mode) and status.st_size <= max_bytes:
                 return file.read()
-        problem = f"larger than {max_bytes} bytes" if stat.S_ISREG(status.st_mode) else "not a regular file"
+        problem = f"larger than {_limit(max_bytes)}" if stat.S_ISREG(status.st_mode) else "not a regular file"
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or "not a path"
     raise InputFetchError(f"the input file {path!r} cannot be read: {problem}")
@@ -125,7 +125,13 @@ def _download(url: str, settings: Settings, deadline: float) -> tuple[str, str]:
     except TransportError as error:
         # The promise of 1.0 around the input is ValueError, and the fault is the input's, not a delivery's.
         text, retryable = str(error), error.retryable
+        if getattr(error, "limit_bytes", None):
+            text = f"it is larger than {_limit(settings.max_input_bytes)}"
     raise InputFetchError(f"the job input could not be fetched: {text}", retryable=retryable)
+
+
+def _limit(max_bytes: int) -> str:
+    return f"{max_bytes} bytes, which SEEKAPI_MAX_INPUT_BYTES can raise"
 
 
 def _warn_of_plain_http(url: str) -> None:

@@ -62,7 +62,7 @@ def failure(code: str, message: str, request_id: object = None) -> Envelope:
 def code_of(error: BaseException) -> str:
     """The envelope code for whatever ended a job."""
     if isinstance(error, errors.Fail):
-        return error.code
+        return _text_of(error.code) or WORKER_ERROR
     return next((code for kind, code in _CODE_OF if isinstance(error, kind)), WORKER_ERROR)
 
 

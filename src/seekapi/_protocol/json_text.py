@@ -102,6 +102,11 @@ def _pause_collector() -> bool:
 def _resume_collector() -> None:
     import gc
 
+    # All that the parse made counts as young, and the next object would have the collector visit every piece of it.
+    # Frozen and unfrozen it is old, without a visit. Not if the program froze something itself: that would thaw too.
+    if not gc.get_freeze_count():
+        gc.freeze()
+        gc.unfreeze()
     gc.enable()
 
 
@@ -154,13 +159,15 @@ def _first_fault(value: object, what: str) -> tuple[str, str]:
 
 def _own_fault(item: object) -> str:
     if isinstance(item, float) and (item != item or item in (float("inf"), float("-inf"))):
-        return f"is {item}, which JSON does not have" if item == item else "is NaN, which JSON does not have"
+        shown = "NaN" if item != item else item
+        return f"is {shown}, which JSON does not have (None or a string can stand for it)"
     if item is None or isinstance(item, (str, int, float, list, tuple)):
         return ""
     if isinstance(item, dict):
         odd = next((key for key in item if key is not None and not isinstance(key, (str, int, float))), None)
         return "" if odd is None else f"has a key of type {type(odd).__name__}; JSON keys are strings"
-    return f"is of type {type(item).__name__}, which has no JSON form"
+    hint = ": an async function was called, and not awaited" if hasattr(item, "__await__") else ""
+    return f"is of type {type(item).__name__}, which has no JSON form{hint}"
 
 
 def _children(path: str, item: Any) -> Iterator[tuple[str, object]]:

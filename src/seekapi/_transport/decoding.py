@@ -99,4 +99,4 @@ def decoder_for(content_encoding: str, cap_bytes: int, peer: str) -> Inflater | 
 
 def too_large(peer: str, cap_bytes: int) -> ProtocolError:
     """The error for a body above its cap."""
-    return ProtocolError(f"the answer of {peer} is larger than {cap_bytes} bytes")
+    return ProtocolError(f"the answer of {peer} is larger than {cap_bytes} bytes", limit_bytes=cap_bytes)

@@ -61,8 +61,8 @@ def create_context(event: Mapping[str, Any]) -> dict[str, str]:
     """The context of the job's calls: `job_uuid`, `execution_token`, `api_base` and `secret`, four strings.
 
     The last two come from WORKER_API_BASE_URL and WORKER_INTERNAL_SECRET; in local mode stand-ins take the place of
-    what is unset. Nothing is refused here if it is missing: the call that needs it says so. The secret and the token
-    are strings that print as `***`.
+    what is unset. Nothing is refused here if it is missing: the call that needs it says so. A printed context shows
+    the secret and the token as `***`; the strings themselves are unchanged.
 
     Raises InvalidEvent if the event is not a dict, or an id in it is not a string.
     """
@@ -154,17 +154,19 @@ def charge(
     Raises ArgumentError (a ValueError) if the key is blank, `count` is below 1 or `justification` is not a dict;
     ConfigurationError and DeliveryError as push_data does.
     """
-    key = idempotency_key.strip() if isinstance(idempotency_key, str) else ""
+    if idempotency_key is not None and not isinstance(idempotency_key, str):
+        raise ArgumentError(f"charge: idempotency_key must be a string, not {type(idempotency_key).__name__}")
+    key = (idempotency_key or "").strip()
     if not key:
         raise ArgumentError("charge: idempotency_key is required")
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise ArgumentError(f"charge: count must be a whole number, not {type(count).__name__}")
+    if isinstance(count, bool) or not (isinstance(count, int) or (isinstance(count, float) and count.is_integer())):
+        raise ArgumentError(f"charge: count must be a whole number, not {count!r:.40}")
     if count < 1:
         raise ArgumentError("charge: count must be >= 1")
     if justification is not None and not isinstance(justification, dict):
         raise ArgumentError("charge: justification must be a JSON object")
     at = _deadline_of("charge", timeout)
-    return _backend_for("charge", context).charge(context, key, count, justification, deadline=at)
+    return _backend_for("charge", context).charge(context, key, int(count), justification, deadline=at)
 
 
 def register_request_id(job_uuid: str, request_id: object, timeout: float = 3) -> None:
@@ -220,12 +222,13 @@ def check_context(operation: str, context: Context, *, local_mode: bool) -> None
             raise InvalidEvent(f"{operation} requires job_uuid and execution_token; the event carries no {field}")
     if local_mode:
         return
-    for field, variable in (("api_base", _settings.API_BASE_URL), ("secret", _settings.INTERNAL_SECRET)):
-        if not context.get(field):
-            raise ConfigurationError(
-                f"{operation}: {variable} is not set, so the result cannot be delivered. "
-                f"Set it, or {_settings.LOCAL_MODE}=1 to write the results to disk instead."
-            )
+    variables = (("api_base", _settings.API_BASE_URL), ("secret", _settings.INTERNAL_SECRET))
+    missing = [variable for field, variable in variables if not context.get(field)]
+    if missing:
+        raise ConfigurationError(
+            f"{operation}: not set: {', '.join(missing)}; so nothing can be delivered. "
+            f"Set what is missing, or {_settings.LOCAL_MODE}=1 to write the results to disk instead."
+        )
     routes.checked_api_base(context["api_base"])
     worker_calls.checked_secret(context["secret"])
     try:

@@ -1,0 +1,100 @@
+# What the run and its stages share: the snapshot, the interpreters, downloads that are tried again, tool
+# environments that are kept, and the processes that must not outlive the run. Sourced, never run.
+
+snapshot_to() { # the checkout as git sees it, uncommitted files included: stages cannot disturb it or each other
+    local root
+    root=$(dirname "$CI_HOME")
+    mkdir -p "$1"
+    cd "$root"
+    if git -c safe.directory='*' rev-parse --is-inside-work-tree >/dev/null 2>&1; then
+        git -c safe.directory='*' ls-files -z --cached --others --exclude-standard | sort -zu |
+            while IFS= read -r -d '' path; do [[ -e $path ]] && printf '%s\0' "$path"; done |
+            tar -c --null --no-recursion --files-from=- | tar -xf - -C "$1"
+    else
+        tar --exclude=./.git --exclude='./.venv*' -cf - . | tar -xf - -C "$1"
+    fi
+    cd "$1"
+}
+
+declare -A interpreters=() # "3.11" -> path of a CPython of that version
+
+find_interpreters() {
+    local candidate version
+    for candidate in "$HOME"/.pyenv/versions/*/bin/python \
+        $(compgen -c python3 | grep -E '^python3(\.[0-9]+)?$' | sort -u); do
+        candidate=$(command -v "$candidate" 2>/dev/null) || continue
+        # Asked, not guessed: a shim on PATH may stand for a version that is not installed.
+        version=$("$candidate" -c '
+import sys, venv, ensurepip
+if sys.implementation.name == "cpython" and sys.version_info >= (3, 10):
+    print("%d.%d" % sys.version_info[:2], sys.executable)' 2>/dev/null) || continue
+        read -r version candidate <<<"$version"
+        if [[ -n $version && -z ${interpreters[$version]:-} ]]; then
+            interpreters[$version]=$candidate
+        fi
+    done
+}
+
+base_interpreter() { # the one for tools: `python3` where it will do, as the README says, else the newest
+    local version
+    version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || version=""
+    if [[ -n $version && -n ${interpreters[$version]:-} ]]; then
+        echo "${interpreters[$version]}"
+        return
+    fi
+    version=$(printf '%s\n' "${!interpreters[@]}" | sort -V | tail -1)
+    echo "${interpreters[$version]}"
+}
+
+retry() { # three tries, for whatever crosses the network
+    local attempt
+    for attempt in 1 2 3; do
+        "$@" && return 0
+        echo "try $attempt of 3 failed: $*" >&2
+        ((attempt == 3)) || sleep $((attempt * 5))
+    done
+    return 1
+}
+
+tool_env() { # tool_env NAME REQUIREMENTS_FILE: prints the folder of an environment that holds exactly these
+    local name=$1 requirements=$2 key env
+    key=$({ cat "$requirements" && "$CI_PYTHON" -VV && echo "$CI_PYTHON"; } | sha256sum | cut -c1-16)
+    env=$CI_CACHE/$name-$key
+    (
+        flock 9
+        [[ -f $env/.complete ]] && exit 0
+        rm -rf "$env"
+        "$CI_PYTHON" -m venv "$env"
+        retry "$env/bin/pip" install -qq -r "$requirements"
+        touch "$env/.complete"
+    ) 9>"$CI_CACHE/$name.lock" >&2
+    echo "$env"
+}
+
+end_left_behind() { # prints, then ends, each process that a stage started and that is still there
+    local pid found="" grace
+    for grace in 1 2 3; do
+        found=$(started_by_this_run)
+        [[ -n $found ]] || return 0
+        sleep 1
+    done
+    for pid in $found; do
+        echo "$pid $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null)"
+        kill -KILL "$pid" 2>/dev/null || true
+    done
+}
+
+started_by_this_run() { # CI_STAGE is set for stages only, so the run itself is not among them
+    local environment
+    for environment in /proc/[0-9]*/environ; do
+        if grep -qz "^CI_RUN_ID=$CI_RUN_ID\$" "$environment" 2>/dev/null &&
+            grep -qz '^CI_STAGE=' "$environment" 2>/dev/null; then
+            basename "$(dirname "$environment")"
+        fi
+    done
+}
+
+count_tests() { # the sum over pytest's closing lines ("12 passed, 1 skipped in 0.34s") of all stages
+    cat "$CI_WORK"/logs/* 2>/dev/null | grep -E ' in [0-9.]+s( \([0-9:]+\))?( =+)?$' |
+        grep -oE "[0-9]+ $1" | awk '{ total += $1 } END { print total + 0 }'
+}

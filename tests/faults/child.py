@@ -330,11 +330,11 @@ def serve(path: str) -> None:
 
 def _child(connection: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    # Were the parent killed, nobody would read the answer: end by ourselves then.
-    signal.alarm(600)
     try:
         lines = connection.makefile("r", encoding="utf-8", errors="surrogatepass")
         scene = json.loads(lines.readline())
+        # Were the parent killed, nobody would read the answer: end by ourselves then.
+        signal.alarm(int(scene.get("seconds", 0)) + 600)
 
         def ask(what: str) -> None:
             connection.sendall(json.dumps({"ask": what}).encode() + b"\n")

@@ -120,8 +120,8 @@ def _push_result(job_context: Mapping[str, str], result: object) -> None:
     except errors.SerializationError as error:
         # The handler knows this value as its result: `result.rows[3].price`.
         path, reason = error.path.replace("data", "result", 1), error.reason
-        if hasattr(result, "__await__") and hasattr(result, "close"):
-            result.close()  # or Python complains, in the middle of our code, that it was never awaited
+        if hasattr(result, "__await__"):
+            getattr(result, "close", int)()  # or Python complains that it was never awaited
     raise errors.SerializationError(f"{path} {reason}", path=path, reason=reason)
 
 

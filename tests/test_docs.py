@@ -60,6 +60,61 @@ def test_the_options_of_run_are_those_that_its_help_shows(tmp_path):
     assert {option.split()[0] for option in first_column(text_of("cli.md"), "option | means")} == shown - {"--help"}
 
 
+def test_the_limit_of_an_import_is_one_and_the_same(tmp_path):
+    """The help of --timeout, its row in the table and the code agree."""
+    from command import seekapi as run_command
+
+    from seekapi._cli import handler_process
+
+    shown = " ".join(run_command("run", "-h", cwd=tmp_path).stdout.split())
+    told = f"importing it may take as long again, and at least {handler_process.SHORTEST_IMPORT_LIMIT_S:g} s"
+
+    assert told in shown
+    assert told in text_of("cli.md")
+
+
+def test_the_codes_of_the_command_are_documented():
+    """Every code that the command itself gives, beside those of the verdict."""
+    source = "".join((PACKAGE / "_cli" / name).read_text("utf-8") for name in ("verdict.py", "report.py"))
+    own = set(re.findall(r'"([A-Z]+_[A-Z]+|INTERRUPTED)"', source))
+
+    assert own and {code for code in own if f"`{code}`" not in text_of("cli.md")} == set()
+
+
+def test_an_error_that_one_raises_oneself(tmp_path):
+    """InvalidInput ends the job as the text says, with its message."""
+    (line,) = re.findall(r"`(raise InvalidInput\(.+?\))`", text_of("errors.md"))
+    source = f"from seekapi import *\n@worker\ndef handler(job_input):\n    {line}\n"
+    (tmp_path / "worker.py").write_text(source, encoding="utf-8")
+
+    error = outcome("worker.py", cwd=tmp_path)["error"]
+
+    assert (error["code"], error["message"]) == ("INVALID_INPUT", "urls must be a list")
+
+
+def test_what_is_kept_when_a_push_fails(tmp_path):
+    """The example of errors.md keeps the data also where it is the disk that fails."""
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text_of("errors.md"), re.M | re.S)
+    use = """
+kept = []
+push_or_keep({"job_uuid": "j", "execution_token": "t"}, [1], kept)
+assert kept == [("not_sent", None, [1])], kept
+"""
+    (tmp_path / "program.py").write_text(code + use, encoding="utf-8")
+    (tmp_path / "a_file").touch()
+
+    done = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        env=environ(SEEKAPI_LOCAL_MODE="1", SEEKAPI_LOCAL_DIR="a_file"),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_table_of_errors_is_complete():
     """Every public exception."""
     classes = {name for name, value in vars(errors).items() if isinstance(value, type)}

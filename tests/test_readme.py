@@ -61,14 +61,17 @@ def test_the_commands_work_as_they_stand(script, checkout):
     """Typed into a shell, in a clean clone."""
     tools = checkout / "tools"
     tools.mkdir()
-    for name, arguments in (("python3", ""), ("seekapi", "-m seekapi")):
-        (tools / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n', encoding="utf-8")
-        (tools / name).chmod(0o755)
+    installed = checkout / ".venv" / "bin"
+    installed.mkdir(parents=True)
+    # Only what is there in truth: `seekapi` by itself is on nobody's PATH in a clean clone.
+    for path, arguments in ((tools / "python3", ""), (installed / "seekapi", "-m seekapi")):
+        path.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n', encoding="utf-8")
+        path.chmod(0o755)
 
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
         cwd=checkout,
-        env=environ(PATH=f"{tools}{os.pathsep}{os.environ['PATH']}"),
+        env=environ(PATH=f"{tools}{os.pathsep}/usr/bin{os.pathsep}/bin"),
         capture_output=True,
         text=True,
         timeout=LIMIT_S,
@@ -86,6 +89,36 @@ def test_the_workers_run_as_they_stand(code, tmp_path):
 
     assert (told["status"], told["envelope"]["ok"]) == ("completed", True)
     assert len(told["pushes"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("charge", "done"),
+    [
+        ({"ok": True, "limit_reached": True}, ["a"]),
+        ({"ok": True, "limit_reached": False}, ["a", "b"]),
+        ({}, ["a", "b"]),
+    ],
+)
+def test_several_pushes_stop_at_the_limit(charge, done, tmp_path):
+    """The block with `push_file` uploads what it has done and no more, whatever the fixtures answer."""
+    code = next(code for code in blocks("python") if "push_file" in code)
+    (tmp_path / "worker.py").write_text(code, encoding="utf-8")
+    (tmp_path / "fixtures.json").write_text(json.dumps({"charge": charge}), encoding="utf-8")
+
+    told = outcome("worker.py", "--input", '{"pages": ["a", "b"]}', "--fixtures", "fixtures.json", cwd=tmp_path)
+
+    assert [push["data"]["page"] for push in told["pushes"]] == done
+    assert Path(told["files"][0]["path"]).read_text(encoding="utf-8").split("\n") == done
+
+
+def test_the_pages_of_the_block_have_one_default(tmp_path):
+    """Without pages the file holds the page that was pushed."""
+    code = next(code for code in blocks("python") if "push_file" in code)
+    (tmp_path / "worker.py").write_text(code, encoding="utf-8")
+
+    told = outcome("worker.py", cwd=tmp_path)
+
+    assert Path(told["files"][0]["path"]).read_text(encoding="utf-8") == told["pushes"][0]["data"]["page"]
 
 
 def test_a_verdict_of_the_users_own(tmp_path):
@@ -134,6 +167,16 @@ def test_the_table_of_calls_has_the_real_signatures():
     functions = [name for name in seekapi.__all__ if inspect.isfunction(getattr(seekapi, name))]
 
     assert sorted(table("## The calls")) == sorted(shown(name) for name in functions)
+
+
+def test_the_time_of_an_upload_is_the_codes():
+    """What a file above the limit gets, if no timeout is given."""
+    from seekapi._worker import operations
+
+    included, per_second = operations.PUSH_FILE_INCLUDED_BYTES, operations.PUSH_FILE_BYTES_PER_EXTRA_S
+
+    assert (included, per_second) == (8 * 1024**2, 1024**2)
+    assert "each MiB above 8 adds a second" in README
 
 
 def test_the_table_of_variables_is_complete():

@@ -55,23 +55,51 @@ def test_empty_objects_and_a_null_input_are_answers(write):
 
 @pytest.mark.parametrize("content", [[], "text", 1, None])
 def test_a_file_that_is_no_object_is_refused(write, content):
-    """With the documented message, still a ValueError."""
-    with pytest.raises(ConfigurationError, match=r"^SEEKAPI_LOCAL_FIXTURES must point to a JSON object$"):
+    """With the documented message and the file, still a ValueError."""
+    told = r"^SEEKAPI_LOCAL_FIXTURES must point to a JSON object: .*fixtures.json"
+    with pytest.raises(ConfigurationError, match=told):
         fixtures.job(write(content))
 
 
 @pytest.mark.parametrize("member", ["charge", "get_job"])
 @pytest.mark.parametrize("value", [[], "text", 0, False])
 def test_a_member_that_is_no_object_is_refused(write, member, value):
-    """With the documented message, still a ValueError; the other member is not looked at."""
+    """With the documented message and the file, still a ValueError; the other member is not looked at."""
     path = write({member: value})
     asked, other = fixtures.charge_reply, fixtures.job
     if member == "get_job":
         asked, other = other, asked
 
-    with pytest.raises(ConfigurationError, match=rf"^SEEKAPI_LOCAL_FIXTURES\['{member}'\] must be a JSON object$"):
+    told = rf"^SEEKAPI_LOCAL_FIXTURES\['{member}'\] must be a JSON object: .*fixtures.json"
+    with pytest.raises(ConfigurationError, match=told):
         asked(path)
+    with pytest.raises(ConfigurationError, match=told):
+        fixtures.check(path)
     assert not other(path)
+
+
+def test_an_unknown_member_is_ignored_with_a_warning(write, caplog):
+    """1.0.5 ignored it, so it is no error; a misspelt `inputs` is told, once for each way the file is."""
+    path = write({"inputs": {}, "charge": {}})
+
+    assert not fixtures.has_input(path)
+    assert (fixtures.charge_reply(path), fixtures.job(path)) == ({}, {})
+
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("seekapi", "WARNING")
+    for part in (path, '"inputs"', 'known are "input", "charge", "get_job"'):
+        assert part in record.getMessage()
+    write({"inputs": {}, "charges": {}})
+    fixtures.job(path)
+    assert len(caplog.records) == 2
+
+
+def test_a_check_answers_with_what_would_be_warned_of(write, caplog):
+    """Whoever has checked the file tells it in a way of their own."""
+    assert fixtures.check(write({"input": 1, "charge": {}, "get_job": None})) == ""
+    assert '"inputs"' in fixtures.check(write({"inputs": 1}))
+    assert fixtures.check("") == ""
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"{'a': 1}", b'{"charge": {"n": NaN}}', b"\xff"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 import subprocess
 import sys
 
@@ -47,6 +49,11 @@ def test_the_version_is_the_packages(tmp_path):
         (["run", "worker.py", "--input", "{x"], "is not JSON: Expecting property name"),
         (["run", "worker.py", "--input", "@missing.json"], "cannot read missing.json: No such file"),
         (["run", "worker.py", "--event", "missing.json"], "cannot read missing.json"),
+        (["run", "worker.py", "--inp", "{}"], "usage: seekapi run"),
+        (["run", "worker.py", "--input", "job.json"], "to read the file: --input @job.json"),
+        (["run", "worker.py", "--input", "name"], """a JSON string needs its quotes: '"name"'"""),
+        (["run", "worker.py", "--event", "{x"], "is not JSON: Expecting property name"),
+        (["run", "worker.py", "--event", "@missing.json"], "cannot read missing.json"),
         (["run", "worker.py", "--timeout", "0"], "expected seconds"),
         (["run", "worker.py", "--timeout", "nan"], "expected seconds"),
         (["run", "worker.py", "--timeout", "inf"], "expected seconds"),
@@ -54,6 +61,8 @@ def test_the_version_is_the_packages(tmp_path):
 )
 def test_wrong_usage_is_told_on_stderr(arguments, said, tmp_path):
     """Exit code 2, nothing on stdout, nothing run; options cannot be abbreviated."""
+    (tmp_path / "job.json").write_text("{}", encoding="utf-8")
+
     done = seekapi(*arguments, cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (2, "")
@@ -85,6 +94,60 @@ def test_a_reader_that_leaves_is_no_error(write_worker, tmp_path):
         code = process.wait(LIMIT_S)
 
     assert (code, talk) == (1, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full and a POSIX shell")
+@pytest.mark.parametrize("to", [">&-", ">/dev/full"], ids=["closed", "full"])
+@pytest.mark.parametrize("arguments", ["run worker.py", "run worker.py --json", "run -h", "--version"])
+def test_output_that_cannot_be_written_is_told(to, arguments, write_worker, tmp_path):
+    """Nobody takes a lost outcome for a success, or for a failed job: one line on stderr, exit code 3."""
+    write_worker("def handler(event, context):\n    return 1")
+
+    done = in_a_shell(f"{arguments} {to}", cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("seekapi: the output could not be written: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_closed_stdout_runs_nothing(write_worker, tmp_path):
+    """What could not be told is not begun."""
+    write_worker("print('imported')\ndef handler(event, context): return 1")
+
+    assert "imported" not in in_a_shell("run worker.py >&-", cwd=tmp_path).stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full and a POSIX shell")
+@pytest.mark.parametrize("to", ["2>&-", "2>/dev/full"], ids=["closed", "full"])
+def test_talk_that_cannot_be_written_costs_nothing(to, write_worker, tmp_path):
+    """The outcome is on stdout, whole and alone, and the exit code is the job's."""
+    write_worker("def handler(event, context):\n    print('x' * 1_000_000)\n    return 1")
+
+    done = in_a_shell(f"run worker.py --json {to}", cwd=tmp_path)
+    refused = in_a_shell(f"run missing.py {to}", cwd=tmp_path)
+
+    assert (done.returncode, json.loads(done.stdout)["returned"]) == (0, 1)
+    assert (refused.returncode, refused.stdout) == (3, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_a_closed_stdin_is_no_input(write_worker, tmp_path):
+    """`--input -` with nothing to read from is wrong usage."""
+    done = in_a_shell("run worker.py --input - <&-", cwd=tmp_path)
+
+    assert (done.returncode, "stdin is closed" in done.stderr, "Traceback" in done.stderr) == (2, True, False)
+
+
+def in_a_shell(arguments: str, *, cwd) -> subprocess.CompletedProcess[str]:
+    """`seekapi ARGUMENTS`, which may redirect."""
+    return subprocess.run(
+        ["sh", "-c", f"{shlex.join(command())} {arguments}"],
+        cwd=cwd,
+        env=environ(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
 
 
 def test_a_terminal_without_unicode_is_no_error(write_worker, tmp_path):

@@ -99,6 +99,9 @@ def test_many_pushes_do_not_drown_the_page(write_worker, tmp_path):
         (["--fixtures", "fixtures.json"], None, {"from": "fixtures"}),
         (["--fixtures", "fixtures.json", "--input", "7"], None, 7),
         (["--event", "event.json"], None, [1, 2]),
+        (["--event", "@event.json"], None, [1, 2]),
+        (["--event", '{"input_presigned_url": "input.json"}'], None, [1, 2]),
+        (["--event", "-"], '{"input_presigned_url": "input.json"}', [1, 2]),
         (["--event", "event.json", "--input", "8"], None, 8),
     ],
 )
@@ -228,7 +231,8 @@ def test_the_context_is_what_lambda_gives(write_worker, tmp_path):
         ("import os; os._exit(7)", 1, "PROCESS_DIED", "exit code 7"),
         ("import os; os.kill(os.getpid(), 9)", 1, "PROCESS_DIED", "signal 9"),
         ("return seekapi.failure('NO_STOCK', 'only 2 left')", 1, "NO_STOCK", "only 2 left"),
-        ("return {'ok': False}", 1, "", ""),
+        ("return {'ok': False}", 1, "NO_REASON", "gave no reason"),
+        ("return {'ok': False, 'error': 'only words'}", 1, "", "only words"),
         ("return seekapi.failure('CONFIGURATION_ERROR', 'no')", 3, "CONFIGURATION_ERROR", "no"),
         ("return seekapi.failure('TIMEOUT', 'too slow')", 5, "TIMEOUT", "too slow"),
         ("return seekapi.run(event, context, lambda job_input: 1 / 0)", 1, "WORKER_ERROR", "division by zero"),
@@ -260,6 +264,83 @@ def test_a_raised_error_names_the_users_line(write_worker, tmp_path):
     assert "handler_process.py" not in done.stderr
 
 
+def test_a_failure_inside_run_names_the_users_line(write_worker, tmp_path):
+    """run() answers instead of raising; the line is known all the same, and told once, as are traceback and message."""
+    write_worker("""
+        from seekapi import worker
+        @worker
+        def handler(job_input):
+            return {"name": job_input["name"]}
+    """)
+
+    told = outcome("worker.py", cwd=tmp_path)
+    done = seekapi("run", "worker.py", cwd=tmp_path)
+
+    place = ("worker.py:5", 'return {"name": job_input["name"]}')
+    assert (told["error"]["where"], told["error"]["line"]) == place
+    assert f"at {place[0]}   {place[1]}" in done.stdout
+    assert done.stdout.count("KeyError: 'name'") == 1
+    assert "returned" not in done.stdout
+    assert done.stderr.count("Traceback") == 1
+    assert "job failed: WORKER_ERROR" in done.stderr
+
+
+def test_a_verdict_of_the_users_own_has_a_place_and_no_traceback(write_worker, tmp_path):
+    """Fail is meant: one line in the log, and where it was raised."""
+    write_worker("""
+        from seekapi import Fail, worker
+        @worker
+        def handler(job_input):
+            raise Fail("NO_STOCK", "only 2 left")
+    """)
+
+    done = seekapi("run", "worker.py", cwd=tmp_path)
+
+    assert done.stderr == "job failed: NO_STOCK: only 2 left\n"
+    assert 'NO_STOCK: only 2 left\n    at worker.py:5   raise Fail("NO_STOCK", "only 2 left")' in done.stdout
+
+
+def test_the_users_own_logging_is_left_alone(write_worker, tmp_path):
+    """A worker that has configured logging gets its own lines, each once, and the place is found all the same."""
+    write_worker("""
+        import logging
+        from seekapi import worker
+        logging.basicConfig(format="mine %(levelname)s %(name)s")
+        @worker
+        def handler(job_input):
+            return 1 / 0
+    """)
+
+    told = outcome("worker.py", cwd=tmp_path)
+
+    assert told["log"] == "mine ERROR seekapi\n"
+    assert told["error"]["where"] == "worker.py:7"
+
+
+def test_a_failure_that_was_overcome_lends_its_place_to_no_other(write_worker, tmp_path):
+    """The place belongs to the failure that is told, not to the last one that was logged."""
+    write_worker("""
+        from seekapi import failure, run
+        def handler(event, context):
+            run(event, context, lambda job_input: 1 / 0)
+            return failure("OTHER", "for another reason")
+    """)
+
+    error = outcome("worker.py", cwd=tmp_path)["error"]
+
+    assert error == {"code": "OTHER", "message": "for another reason", "where": None, "line": None}
+
+
+def test_the_page_shows_an_answer_that_says_more_than_the_error(write_worker, tmp_path):
+    """An envelope is left out only if it repeats what stands above it."""
+    write_worker("""
+        def handler(event, context):
+            return {"ok": False, "error": {"code": "A", "message": "b", "hint": "look here"}}
+    """)
+
+    assert "look here" in seekapi("run", "worker.py", cwd=tmp_path).stdout
+
+
 def test_an_async_handler_is_told_that_nobody_awaits_it(write_worker, tmp_path):
     """`async def handler` would fail on Lambda too; the message says why."""
     write_worker("async def handler(event, context):\n    return 1")
@@ -271,14 +352,43 @@ def test_an_async_handler_is_told_that_nobody_awaits_it(write_worker, tmp_path):
 
 
 def test_results_that_cannot_be_kept_fail_the_job(write_worker, tmp_path):
-    """A results folder that cannot be written is no success."""
+    """A job whose folder cannot be made is no success."""
     write_worker(ECHO)
-    write_worker("", "a_file")
+    write_worker('{"job_uuid": "job-7"}', "event.json")
+    write_worker("", "out/job-7")
 
-    told = outcome("worker.py", "--out", "a_file", cwd=tmp_path)
+    told = outcome("worker.py", "--event", "event.json", "--input", "1", "--out", "out", cwd=tmp_path)
 
     assert (told["exit_code"], told["error"]["code"]) == (1, "DELIVERY_FAILED")
     assert "SEEKAPI_LOCAL_DIR" in told["error"]["message"]
+
+
+@pytest.mark.parametrize("place", ["a_file", "a_file/below", "/dev/null/below", "dangling"])
+@pytest.mark.parametrize("how", ["--out", "SEEKAPI_LOCAL_DIR"])
+def test_a_place_that_cannot_be_written_is_refused_before_the_handler_runs(how, place, write_worker, tmp_path):
+    """Work that could not be kept is not begun; the message names what led there."""
+    write_worker("print('imported')")
+    write_worker("", "a_file")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere" / "at all")
+
+    if how == "--out":
+        told = outcome("worker.py", "--out", place, cwd=tmp_path)
+    else:
+        told = outcome("worker.py", cwd=tmp_path, SEEKAPI_LOCAL_DIR=place)
+
+    assert (told["exit_code"], told["error"]["code"], told["log"]) == (3, "CONFIGURATION_ERROR", "")
+    assert told["error"]["message"].startswith(f"{how}: cannot write to ")
+    assert place in told["error"]["message"]
+
+
+def test_looking_whether_a_place_can_be_written_leaves_nothing(write_worker, tmp_path):
+    """A handler that keeps nothing makes no folder, and none is made for it."""
+    write_worker("def handler(event, context): return 1")
+
+    told = outcome("worker.py", "--out", "deep/out", cwd=tmp_path)
+
+    assert (told["exit_code"], told["artifacts"]) == (0, None)
+    assert {path.name for path in tmp_path.iterdir()} <= {"worker.py", "__pycache__"}
 
 
 @pytest.mark.parametrize(
@@ -314,11 +424,18 @@ def test_a_handler_that_cannot_be_imported(source, said, write_worker, tmp_path)
         ("nowhere:handler", "there is no module 'nowhere'"),
         ("worker.handler", "worker:handler"),
         ("not a module", "is no target"),
+        ("hello.txt", "hello.txt is no handler file: its name must end in .py"),
+        ("hello-1.txt", "hello-1.txt is no handler file: its name must end in .py"),
+        ("pkg/hello.txt", "pkg/hello.txt is no handler file: its name must end in .py"),
+        ("pkg/hello:handler", "there is no file pkg/hello; did you mean pkg/hello.py:handler?"),
+        ("pkg/other:handler", "there is no file pkg/other"),
     ],
 )
 def test_a_target_that_is_not_there(target, said, write_worker, tmp_path):
     """A wrong name is told with what was looked for; exit code 3, also as JSON."""
     write_worker(ECHO)
+    for name in ("hello.txt", "hello-1.txt", "pkg/hello.txt", "pkg/hello.py"):
+        write_worker(ECHO, name)
 
     told = outcome(target, cwd=tmp_path)
 
@@ -331,6 +448,8 @@ def test_a_target_that_is_not_there(target, said, write_worker, tmp_path):
     [
         (["--fixtures", "missing.json"], {}, "missing.json"),
         (["--fixtures", "worker.py"], {}, "is not JSON"),
+        (["--fixtures", "odd_charge.json"], {}, "['charge'] must be a JSON object"),
+        (["--fixtures", "odd_job.json"], {}, "['get_job'] must be a JSON object"),
         ([], {"SEEKAPI_LOCAL_FIXTURES": "missing.json"}, "SEEKAPI_LOCAL_FIXTURES"),
         ([], {"SEEKAPI_MAX_INPUT_BYTES": "many"}, "SEEKAPI_MAX_INPUT_BYTES"),
         ([], {"AWS_LAMBDA_FUNCTION_NAME": "production"}, "inside AWS Lambda"),
@@ -339,11 +458,31 @@ def test_a_target_that_is_not_there(target, said, write_worker, tmp_path):
 def test_wrong_settings_run_nothing(arguments, variables, said, write_worker, tmp_path):
     """A setting that is wrong is exit code 3 before the handler is even imported."""
     write_worker("print('imported')")
+    write_worker('{"charge": 3}', "odd_charge.json")
+    write_worker('{"get_job": []}', "odd_job.json")
 
     told = outcome("worker.py", *arguments, cwd=tmp_path, **variables)
 
     assert (told["exit_code"], told["error"]["code"], told["log"]) == (3, "CONFIGURATION_ERROR", "")
     assert said in told["error"]["message"]
+
+
+def test_an_unknown_member_of_the_fixtures_is_told_once(write_worker, tmp_path):
+    """`inputs` for `input` would be an empty input, in silence. It is no error, and said once though asked often."""
+    write_worker("""
+        from seekapi import get_job_fixture, worker
+        @worker
+        def handler(job_input):
+            return [job_input, get_job_fixture()]
+    """)
+    write_worker('{"inputs": {"name": "Ada"}}', "fixtures.json")
+
+    done = seekapi("run", "worker.py", "--fixtures", "fixtures.json", cwd=tmp_path)
+
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    for part in ("seekapi: ", "fixtures.json", '"inputs"', '"input", "charge", "get_job"'):
+        assert part in line
 
 
 def test_local_mode_never_reaches_the_platform(write_worker, tmp_path):

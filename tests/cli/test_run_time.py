@@ -62,10 +62,20 @@ def test_a_timeout_names_the_line_where_the_handler_stood(write_worker, tmp_path
             threading.Event().wait()
     """)
 
-    done = seekapi("run", "worker.py", "--timeout", "0.2", cwd=tmp_path)
+    told = outcome("worker.py", "--timeout", "0.2", cwd=tmp_path)
 
-    assert done.returncode == 5
-    assert "at worker.py:6   in wait_for_ever" in done.stdout
+    assert told["exit_code"] == 5
+    assert (told["error"]["where"], told["error"]["line"]) == ("worker.py:6", "threading.Event().wait()")
+    assert "in wait_for_ever()" in told["error"]["message"]
+
+
+def test_a_timeout_in_a_file_whose_name_is_not_ascii(write_worker, tmp_path):
+    """The watchdog writes such names escaped; the line is found all the same."""
+    write_worker("import time\ndef handler(event, context):\n    time.sleep(60)", "wörker.py")
+
+    error = outcome("wörker.py", "--timeout", "0.2", cwd=tmp_path)["error"]
+
+    assert (error["where"], error["line"]) == ("wörker.py:3", "time.sleep(60)")
 
 
 def test_an_answer_after_the_deadline_is_a_timeout(write_worker, tmp_path):
@@ -113,7 +123,9 @@ def test_an_import_that_hangs_is_no_timeout_of_the_handler(write_worker, tmp_pat
     told = verdict.of(supervisor.supervise(str(tmp_path), environ(), 0.1), 0.1)
 
     assert (told["exit_code"], told["error"]["where"]) == (3, "worker.py:2")
-    assert told["error"]["message"] == "importing the handler was not done after 0.2 s"
+    assert told["error"]["message"] == (
+        "importing the handler was not done after 0.2 s; a longer --timeout gives it more"
+    )
 
 
 @posix_only

@@ -21,16 +21,31 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `argv` is what follows `seekapi`. Never raises SystemExit."""
+    from . import exit_codes, terminal
+
+    try:
+        terminal.prepare_streams()
+        code = _run(argv)
+        terminal.finish()
+    except terminal.OutputLost as lost:
+        terminal.say(f"the output could not be written: {lost}")
+        return exit_codes.CONFIGURATION
+    return code
+
+
+def _run(argv: Sequence[str] | None) -> int:
     from . import exit_codes, run, terminal
     from .arguments import Parser
 
-    terminal.prepare_streams()
     parser = Parser(prog="seekapi", examples=EXAMPLES, description="Develop SeekAPI workers on this machine.")
     parser.add_argument("--version", action="version", version=f"seekapi {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     run.add_to(commands)
     try:
-        arguments = parser.parse_args(argv)
+        arguments, unknown = parser.parse_known_args(argv)
+        if unknown:
+            # Of the command that was named, whose usage is the one that helps.
+            getattr(arguments, "parser", parser).error(f"unrecognized arguments: {' '.join(unknown)}")
         if hasattr(arguments, "execute"):
             code: int = arguments.execute(arguments)
             return code
@@ -41,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
     except BrokenPipeError:
-        terminal.discard_stdout()
+        terminal.discard(sys.stdout)
         return exit_codes.OK
 
 

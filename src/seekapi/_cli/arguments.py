@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import sys
 
 from .._protocol import json_text
 
@@ -42,12 +45,18 @@ def seconds(text: str) -> float:
 def json_value(text: str) -> Any:
     """JSON itself, `@FILE`, or `-` for stdin."""
     if text == "-":
-        import sys
-
-        return _decoded(sys.stdin.buffer.read(), "stdin")
+        return _decoded(_stdin(), "stdin")
     if text.startswith("@"):
         return json_file(text[1:])
-    return _decoded(text.encode("utf-8", "surrogateescape"), "this")
+    return _decoded(text.encode("utf-8", "surrogateescape"), "this", _hint(text))
+
+
+def event_value(text: str) -> Any:
+    """As json_value, and also the plain name of a file."""
+    if text == "-" or text.startswith("@"):
+        return json_value(text)
+    is_meant_as_json = text.lstrip().startswith(("{", "[", '"')) or _is_json(text)
+    return json_value(text) if is_meant_as_json and not os.path.exists(text) else json_file(text)
 
 
 def json_file(path: str) -> Any:
@@ -60,8 +69,31 @@ def json_file(path: str) -> Any:
     return _decoded(content, path)
 
 
-def _decoded(content: bytes, what: str) -> Any:
+def _stdin() -> bytes:
+    if sys.stdin is None:
+        raise argparse.ArgumentTypeError("stdin is closed")
+    return sys.stdin.buffer.read()
+
+
+def _hint(text: str) -> str:
+    """What somebody who typed `text` for JSON may have meant."""
+    if os.path.isfile(text):
+        return f"; to read the file: --input @{text}"
+    if text[:1].isalpha():
+        return f"; a JSON string needs its quotes: '{json.dumps(text, ensure_ascii=False)}'"
+    return ""
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json_text.decode(text.encode("utf-8", "surrogateescape"))
+    except json_text.JsonError:
+        return False
+    return True
+
+
+def _decoded(content: bytes, what: str, hint: str = "") -> Any:
     try:
         return json_text.decode(content)
     except json_text.JsonError as error:
-        raise argparse.ArgumentTypeError(f"{what} is not JSON: {error}") from None
+        raise argparse.ArgumentTypeError(f"{what} is not JSON: {error}{hint}") from None

@@ -15,12 +15,15 @@ import time
 from contextlib import suppress
 
 from .. import _redaction, _settings
+from .._backends import fixtures
 from .._protocol import json_text
-from ..errors import SerializationError
+from .._worker import logs, places
+from ..errors import ConfigurationError, SerializationError
 from . import targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from logging import LogRecord
     from types import TracebackType
     from typing import Any, TextIO
 
@@ -80,6 +83,9 @@ def _carry_out(order: dict[str, Any], stack: TextIO) -> Report:
     target = targets.parse(order["target"])
     timeout_s: float = order["timeout_s"]
     sys.argv = [target.place]
+    failures = _noted_failures()
+    with suppress(ConfigurationError):  # the command has looked at the fixtures, and said what is odd in them
+        fixtures.is_warned_of(fixtures.check(_settings.read().local_fixtures))
     _end_after(import_limit(timeout_s), stack)
     try:
         handler = targets.load(target)
@@ -99,8 +105,28 @@ def _carry_out(order: dict[str, Any], stack: TextIO) -> Report:
     except BaseException as error:
         report = _raised(error, order["event"])
     else:
-        report = _returned(value)
+        report = {**_returned(value), **(failures[-1] if failures else {})}
     return {**report, "seconds": time.monotonic() - started}
+
+
+def _noted_failures() -> list[Report]:
+    """Grows with every job that fails inside run(), which answers instead of raising: its code, and where it happened.
+
+    A filter and not a handler: a logger with a handler of ours would no longer fall back to stderr by itself.
+    """
+    import logging
+
+    failures: list[Report] = []
+
+    def note(record: LogRecord) -> bool:
+        code = getattr(record, logs.CODE, None)
+        if code is not None:
+            place = {"where": getattr(record, logs.WHERE, None), "line": getattr(record, logs.LINE, None)}
+            failures.append({"failure_code": code, **place})
+        return True
+
+    logging.getLogger(logs.LOGGER_NAME).addFilter(note)
+    return failures
 
 
 def import_limit(timeout_s: float) -> float:
@@ -158,34 +184,13 @@ def _said(error: BaseException) -> str:
 def _fault(error: BaseException) -> Report:
     """Where importing failed: for a SyntaxError that is the file that Python could not read."""
     if isinstance(error, SyntaxError) and error.filename:
-        return {"where": f"{shown_path(error.filename)}:{error.lineno}", "line": (error.text or "").strip()}
+        return {"where": f"{places.shown_path(error.filename)}:{error.lineno}", "line": (error.text or "").strip()}
     return _place(error.__traceback__)
 
 
 def _place(trace: TracebackType | None) -> Report:
-    """The last line of the user's own code on the way to the fault."""
-    import traceback
-
-    frames = [frame for frame in traceback.extract_tb(trace) if is_users(frame.filename)]
-    if not frames:
-        return {}
-    return {"where": f"{shown_path(frames[-1].filename)}:{frames[-1].lineno}", "line": frames[-1].line or ""}
-
-
-def is_users(path: str) -> bool:
-    """Whether a file is neither ours, nor Python's, nor that of an installed package."""
-    import sysconfig
-
-    absolute = os.path.abspath(path)
-    places = sysconfig.get_paths()
-    foreign = (os.path.dirname(os.path.dirname(__file__)), places["stdlib"], places["purelib"], places["platlib"])
-    return not path.startswith("<") and not any(absolute.startswith(os.path.join(place, "")) for place in foreign)
-
-
-def shown_path(path: str) -> str:
-    """A path as a person wants it: relative to the current folder if it lies below."""
-    relative = os.path.relpath(path) if os.path.splitdrive(path)[0] == os.path.splitdrive(os.getcwd())[0] else path
-    return path if relative.startswith(os.pardir) else relative
+    place = places.of(trace)
+    return {"where": place[0], "line": place[1]} if place else {}
 
 
 def _leave(report: Report, folder: str) -> None:

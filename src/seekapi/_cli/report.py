@@ -27,7 +27,7 @@ def of(outcome: dict[str, Any], stream: TextIO) -> str:
     lines += _listed("push", outcome["pushes"], _push, stream)
     lines += _listed("file", outcome["files"], _file, stream)
     lines += _listed("charge", outcome["charges"], _charge, stream)
-    if outcome["returned"] is not None:
+    if outcome["returned"] is not None and not _only_repeats(outcome["returned"], error):
         lines.append(_line("returned", _json(outcome["returned"]), stream))
     if outcome["artifacts"]:
         # Never cut: this is what one copies.
@@ -45,6 +45,13 @@ def of_error(error: dict[str, Any]) -> str:
     if error["where"]:
         lines.append(f"  at {terminal.printable(error['where'])}   {terminal.printable(error['line'] or '')}".rstrip())
     return "\n".join(lines)
+
+
+def _only_repeats(returned: object, error: dict[str, Any] | None) -> bool:
+    """Whether an answer is a failure that says no more than the error on the page."""
+    if error is None or not isinstance(returned, dict) or not returned.keys() <= {"ok", "error", "request_id"}:
+        return False
+    return bool(returned.get("error") == {"code": error["code"], "message": error["message"]})
 
 
 def _listed(label: str, rows: list[dict[str, Any]], text_of: Any, stream: TextIO) -> list[str]:

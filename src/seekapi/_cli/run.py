@@ -32,7 +32,8 @@ DESCRIPTION = """\
 Call a handler once in local mode, and show what it did: pushes, files, charges, verdict, time.
 What it prints goes to stderr. Nothing ever reaches the platform.
 
-exit code: 0 ok, 1 the job failed, 2 usage, 3 configuration or handler not importable, 5 timeout, 130 interrupted
+exit code: 0 ok, 1 the job failed, 2 usage, 3 configuration, handler not importable or output not written, 5 timeout,
+130 interrupted
 """
 
 
@@ -44,7 +45,10 @@ def add_to(commands: checked.Commands) -> None:
     parser.add_argument("target", metavar="TARGET", help="worker.py, worker.py:name or package.module:name")
     parser.add_argument("--input", type=checked.json_value, metavar="JSON|@FILE|-", help="the job's input")
     parser.add_argument(
-        "--event", type=checked.json_file, metavar="FILE", help="the whole event; ids are made up if it has none"
+        "--event",
+        type=checked.event_value,
+        metavar="JSON|@FILE|-|FILE",
+        help="the whole event; ids are made up if it has none",
     )
     parser.add_argument("--fixtures", metavar="FILE", help="what local mode answers (default: SEEKAPI_LOCAL_FIXTURES)")
     parser.add_argument(
@@ -55,11 +59,12 @@ def add_to(commands: checked.Commands) -> None:
         type=checked.seconds,
         default=DEFAULT_TIMEOUT_S,
         metavar="SECONDS",
-        help=f"the handler's deadline, imports not counted (default: {DEFAULT_TIMEOUT_S:g})",
+        help="how long the handler may run; importing it may take as long again, and at least "
+        f"{handler_process.SHORTEST_IMPORT_LIMIT_S:g} s (default: {DEFAULT_TIMEOUT_S:g})",
     )
     parser.add_argument("--json", action="store_true", help="the outcome as one JSON object on stdout")
     # `null` is an input, so None cannot stand for an option that was not given.
-    parser.set_defaults(execute=execute, input=_NOT_GIVEN, event=_NOT_GIVEN)
+    parser.set_defaults(execute=execute, parser=parser, input=_NOT_GIVEN, event=_NOT_GIVEN)
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -77,9 +82,14 @@ def execute(arguments: argparse.Namespace) -> int:
     try:
         target = targets.parse(arguments.target)
         settings = _settings.read(environ)
+        warning = fixtures.check(settings.local_fixtures)
+        fixtures.is_warned_of(warning)
         has_input = fixtures.has_input(settings.local_fixtures)
+        _check_place(arguments, settings.local_dir)
     except (targets.Unusable, errors.ConfigurationError) as error:
         return _refuse(arguments, str(error))
+    if warning:
+        terminal.say(warning)
     with TemporaryDirectory(prefix="seekapi-run-") as folder:
         event = _event(arguments, folder, has_input=has_input)
         return _run(arguments, target, event, settings, environ, folder)
@@ -105,13 +115,17 @@ def _run(
     with open(os.path.join(folder, handler_process.ORDER), "w", encoding="ascii") as file:
         json.dump(order, file)
     ended = supervisor.supervise(folder, environ, arguments.timeout)
+    redact = _redactor(event).text
+    judged = verdict.of(ended, arguments.timeout)
+    if judged["error"]:
+        judged["error"] = {name: text and redact(text) for name, text in judged["error"].items()}
     outcome: verdict.Verdict = {
         "target": str(target),
-        **verdict.of(ended, arguments.timeout),
+        **judged,
         "job_uuid": job_uuid or None,
         "request_id": request_id,
         **(artifacts.added() if artifacts else verdict.NOTHING_ADDED),
-        "log": _redactor(event).text(ended.log),
+        "log": redact(ended.log),
         "log_is_cut": ended.log_is_cut,
     }
     return _tell(arguments, outcome)
@@ -127,6 +141,26 @@ def _environ(arguments: argparse.Namespace) -> dict[str, str]:
     out = arguments.out or environ.get(_settings.LOCAL_DIR, "").strip() or _settings.DEFAULT_LOCAL_DIR_NAME
     environ[_settings.LOCAL_DIR] = os.path.abspath(out)
     return environ
+
+
+def _check_place(arguments: argparse.Namespace, local_dir: str) -> None:
+    """Raise ConfigurationError if no folder can be made where the artifacts go; leave nothing there."""
+    from tempfile import mkdtemp
+
+    from .. import _settings, errors
+
+    place = local_dir
+    while not os.path.lexists(place) and os.path.dirname(place) != place:
+        place = os.path.dirname(place)
+    try:
+        # Rights, a read-only or a full disk, a file in the way: only trying tells.
+        os.rmdir(mkdtemp(prefix=".seekapi-", dir=place))
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    else:
+        return
+    name, remedy = ("--out", "") if arguments.out else (_settings.LOCAL_DIR, "; --out names another place")
+    raise errors.ConfigurationError(f"{name}: cannot write to {local_dir}: {reason}{remedy}")
 
 
 def _event(arguments: argparse.Namespace, folder: str, *, has_input: bool) -> Any:

@@ -116,11 +116,8 @@ class _Output(threading.Thread):
         self._is_cut = self._is_cut or len(text) > self._room
         self._kept.append(text[: self._room])
         self._room -= len(self._kept[-1])
-        try:
-            sys.stderr.write(terminal.printable(text, keep="\n\t") if sys.stderr.isatty() else text)
-            sys.stderr.flush()
-        except (OSError, ValueError):
-            pass  # whoever read our stderr has left; the process must still not block on a full pipe
+        # Also if whoever read our stderr has left: the process must not block on a full pipe.
+        terminal.talk(terminal.printable(text, keep="\n\t") if sys.stderr.isatty() else text)
 
 
 class _Signals:

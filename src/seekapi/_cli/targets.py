@@ -45,11 +45,20 @@ def parse(text: str) -> Target:
     if not colon or not name.isidentifier():
         place, name = text, DEFAULT_NAME
     is_file = place.endswith(".py") or os.sep in place or "/" in place
+    is_module = not is_file and all(part.isidentifier() for part in place.split("."))
+    if not is_module and not place.endswith(".py"):
+        _refuse_other_file(place)
     if is_file and not os.path.isfile(place):
-        raise Unusable(f"there is no file {place}")
-    if not is_file and not all(part.isidentifier() for part in place.split(".")):
+        meant = f"; did you mean {place}.py:{name}?" if os.path.isfile(f"{place}.py") else ""
+        raise Unusable(f"there is no file {place}{meant}")
+    if not is_file and not is_module:
         raise Unusable(f"{text!r} is no target: expected worker.py, worker.py:name or package.module:name")
     return Target(place, name, is_file=is_file)
+
+
+def _refuse_other_file(place: str) -> None:
+    if os.path.isfile(place):
+        raise Unusable(f"{place} is no handler file: its name must end in .py")
 
 
 def load(target: Target) -> Handler:
@@ -70,8 +79,7 @@ def _load_file(path: str) -> ModuleType:
     # A worker in `json.py` must not replace the json that everybody uses.
     name = stem if stem not in sys.modules else f"{stem}_worker"
     spec = spec_from_file_location(name, os.path.abspath(path))
-    if spec is None or spec.loader is None:
-        raise Unusable(f"{path} is not a Python file (its name must end in .py)")
+    assert spec is not None and spec.loader is not None  # parse() has seen to the suffix
     module = sys.modules[name] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -87,6 +95,7 @@ def _load_module(name: str) -> ModuleType:
         # Only the target itself: a module that it imports and lacks is the user's own traceback.
         if missing != name and not name.startswith(f"{missing}."):
             raise
+    _refuse_other_file(name)
     parent, _, last = name.rpartition(".")
     hint = f"; a handler is named after a colon: {parent}:{last}" if missing == name and parent else ""
     raise Unusable(f"there is no module {missing!r} in {os.getcwd()} or among the installed packages{hint}")

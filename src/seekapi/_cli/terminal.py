@@ -14,8 +14,20 @@ RED, GREEN, DIM = "31", "32", "2"
 WIDTH_OF_A_PIPE = 200
 
 
+class OutputLost(Exception):
+    """What was meant for stdout could not be written; the message says why."""
+
+
 def prepare_streams() -> None:
-    """No text can fail to be printed: what the encoding of a stream does not have is escaped."""
+    """No text can fail to be printed: what the encoding of a stream does not have is escaped.
+
+    Raises OutputLost if stdout is closed. A closed stderr is one that nobody reads: it becomes the null device.
+    """
+    if sys.stderr is None:
+        # Kept open for as long as we run. It takes the free descriptor, which otherwise some file of ours would get.
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stdout is None:
+        raise OutputLost("stdout is closed")
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -23,23 +35,49 @@ def prepare_streams() -> None:
 
 
 def show(text: str) -> None:
-    """One piece of data: stdout. A reader that has left (`| head`) is no error."""
+    """One piece of data: stdout. A reader that has left (`| head`) is no error. Raises OutputLost."""
     try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        discard_stdout()
+        print(text)
+    except OSError as error:
+        _give_up_stdout(error)
+    finish()
 
 
-def discard_stdout() -> None:
-    """Send what is still buffered for stdout nowhere."""
+def finish() -> None:
+    """Write what is still buffered for stdout. Raises OutputLost."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _give_up_stdout(error)
+
+
+def _give_up_stdout(error: OSError) -> None:
+    discard(sys.stdout)
+    if not isinstance(error, BrokenPipeError):
+        raise OutputLost(error.strerror or type(error).__name__) from None
+
+
+def discard(stream: TextIO) -> None:
+    """Send what is still buffered for `stream`, and all that follows, nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
+    os.dup2(nowhere, stream.fileno())
     os.close(nowhere)
 
 
 def say(text: str) -> None:
-    """One message for the person at the terminal: stderr, so that stdout stays data."""
-    print(f"seekapi: {printable(text, keep=chr(10))}", file=sys.stderr, flush=True)
+    """One message for the person at the terminal: stderr, so that stdout stays data. Nobody may be there to read it."""
+    talk(f"seekapi: {printable(text, keep=chr(10))}\n")
+
+
+def talk(text: str) -> None:
+    """Text for stderr, as it is. It may be lost: a stderr that cannot be written stops nothing."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        discard(sys.stderr)
+    except ValueError:
+        pass  # closed
 
 
 def printable(text: str, *, keep: str = "") -> str:

@@ -11,6 +11,7 @@ import re
 from .._backends import local, local_names
 from .._backends.local_rows import read_rows
 from .._protocol import envelopes, json_text
+from .._worker import places
 from . import exit_codes, handler_process
 
 TYPE_CHECKING = False
@@ -26,6 +27,7 @@ _EXIT_CODE_OF_ERROR = {
     envelopes.TIMEOUT: exit_codes.TIMEOUT,
 }
 NOTHING_ADDED: Verdict = {"pushes": [], "files": [], "charges": [], "artifacts": None}
+_ESCAPE = re.compile(r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U000[0-9a-f]{5}")
 _STACK_LINE = re.compile(r'^  File "(?P<path>.+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
 
 
@@ -72,16 +74,20 @@ def _judged(ended: Ended, report: dict[str, Any], value: Any, timeout_s: float) 
     if outcome == "interrupted":
         return _bad("failed", exit_codes.JOB_FAILED, "HANDLER_RAISED", "KeyboardInterrupt", report)
     if isinstance(value, dict) and value.get("ok") is False:
-        return _of_failure(value)
+        return _of_failure(value, report)
     return {"status": "completed", "exit_code": exit_codes.OK, "error": None}
 
 
-def _of_failure(envelope: dict[str, Any]) -> Verdict:
+def _of_failure(envelope: dict[str, Any], report: dict[str, Any]) -> Verdict:
     error = envelope.get("error")
-    fields = error if isinstance(error, dict) else {}
+    fields = error if isinstance(error, dict) else {"message": error or ""}
     code, message = str(fields.get("code", "")), str(fields.get("message", ""))
+    if not code and not message:
+        code, message = "NO_REASON", 'the handler answered {"ok": false} and gave no reason'
     status = "timeout" if code == envelopes.TIMEOUT else "failed"
-    return _bad(status, _EXIT_CODE_OF_ERROR.get(code, exit_codes.JOB_FAILED), code, message, {})
+    # A handler may have overcome one failure, and then answered with another.
+    place = report if report.get("failure_code") == code else {}
+    return _bad(status, _EXIT_CODE_OF_ERROR.get(code, exit_codes.JOB_FAILED), code, message, place)
 
 
 def _of_no_report(ended: Ended, timeout_s: float) -> Verdict:
@@ -90,10 +96,11 @@ def _of_no_report(ended: Ended, timeout_s: float) -> Verdict:
     time_was_up = ended.killed_late or "Timeout (" in ended.stack
     if time_was_up and not ended.killed_late and not ended.stack.startswith("handler\n"):
         limit_s = handler_process.import_limit(timeout_s)
-        message = f"importing the handler was not done after {limit_s:g} s"
+        message = f"importing the handler was not done after {limit_s:g} s; a longer --timeout gives it more"
         return _bad("unusable", exit_codes.CONFIGURATION, "NOT_IMPORTABLE", message, place)
     if time_was_up:
-        message = f"the handler was still running at its deadline of {timeout_s:g} s, and was stopped"
+        function = f", in {place['function']}()" if place else ""
+        message = f"the handler was still running at its deadline of {timeout_s:g} s{function}, and was stopped"
         return _bad("timeout", exit_codes.TIMEOUT, envelopes.TIMEOUT, message, place)
     cause = f"exit code {ended.return_code}"
     if ended.return_code < 0:
@@ -107,19 +114,32 @@ def _of_no_report(ended: Ended, timeout_s: float) -> Verdict:
 
 def _stack_place(stack: str) -> dict[str, str]:
     """Where the user's code stood, in the stack that faulthandler wrote: the latest call comes first."""
+    import linecache
+    import sysconfig
+
+    stdlib = sysconfig.get_paths()["stdlib"]
     blocks = stack.split("\n\n")
     main_thread = next((block for block in blocks if handler_process.__file__ in block), stack)
     for frame in _STACK_LINE.finditer(main_thread):
-        if handler_process.is_users(frame["path"]):
+        path = _unescaped(frame["path"])
+        if places.is_users(path, stdlib):
             return {
-                "where": f"{handler_process.shown_path(frame['path'])}:{frame['line']}",
-                "line": f"in {frame['function']}",
+                "where": f"{places.shown_path(path)}:{frame['line']}",
+                "line": linecache.getline(path, int(frame["line"])).strip(),
+                "function": _unescaped(frame["function"]),
             }
     return {}
 
 
+def _unescaped(text: str) -> str:
+    """`text` as it was before faulthandler made ASCII of it. A backslash it leaves alone: an existing path stays."""
+    if os.path.exists(text):
+        return text
+    return _ESCAPE.sub(lambda escape: chr(int(escape[0][2:], 16)), text)
+
+
 def _bad(status: str, exit_code: int, code: str, message: str, place: dict[str, Any]) -> Verdict:
-    error = {"code": code, "message": message, "where": place.get("where"), "line": place.get("line")}
+    error = {"code": code, "message": message, "where": place.get("where"), "line": place.get("line") or None}
     return {"status": status, "exit_code": exit_code, "error": error}
 
 

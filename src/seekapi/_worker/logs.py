@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from ..errors import Fail
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from .._redaction import Redactor
 
 LOGGER_NAME = "seekapi"
+# What a record of a failure carries beside its text: the code of the verdict, and where in the user's own code it
+# happened (`path:line`) and what stands there, or None. The prefix keeps them clear of what logging itself puts there.
+CODE, WHERE, LINE = "seekapi_code", "seekapi_where", "seekapi_line"
 # A recursion or an exception that carries a document must not drown the log.
 LONGEST_TRACEBACK = 32 * 1024
 
@@ -26,16 +31,41 @@ def warn(message: str, *details: object) -> None:
 
 
 def log_failure(error: BaseException, code: str, redactor: Redactor) -> None:
-    """What ended a job, with the traceback from the user's first line on, redacted."""
+    """What ended a job, redacted: with the traceback from the user's first line on, or in one line if it was a Fail."""
     import logging
+
+    from .._protocol import envelopes
+
+    place = {name: value and redactor.text(value) for name, value in _place(error).items()}
+    extra = {CODE: code, **place}
+    logger = logging.getLogger(LOGGER_NAME)
+    if isinstance(error, Fail):
+        # It was meant, so there is nothing to trace.
+        verdict = f"{code}: {envelopes.capped(redactor.text(envelopes.message_of(error)))}".rstrip(": ")
+        logger.error("job failed: %s", " ".join(verdict.splitlines()), extra=extra)
+        return
+    logger.error("job failed: %s\n%s", code, _traceback(error, redactor), extra=extra)
+
+
+def _traceback(error: BaseException, redactor: Redactor) -> str:
     import traceback
 
     lines = traceback.format_exception(type(error), error, _from_user_code(error.__traceback__))
     text = "".join(lines).rstrip()
     if len(text) > LONGEST_TRACEBACK:
         text = f"{text[: LONGEST_TRACEBACK // 2]}\n  [...]\n{text[-LONGEST_TRACEBACK // 2 :]}"
-    shown = redactor.text(text).encode("utf-8", "backslashreplace").decode("utf-8")
-    logging.getLogger(LOGGER_NAME).error("job failed: %s\n%s", code, shown)
+    return redactor.text(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _place(error: BaseException) -> dict[str, str | None]:
+    from contextlib import suppress
+
+    from . import places
+
+    place = None
+    with suppress(Exception):  # the current folder may be gone; that must not cost the log
+        place = places.of(error.__traceback__)
+    return dict(zip((WHERE, LINE), place or (None, None), strict=True))
 
 
 def _from_user_code(traceback: TracebackType | None) -> TracebackType | None:

@@ -92,7 +92,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         api_base_url=value(API_BASE_URL).rstrip("/"),
         internal_secret=value(INTERNAL_SECRET),
         local_mode=local_mode,
-        local_dir=value(LOCAL_DIR) or (os.path.join(os.getcwd(), DEFAULT_LOCAL_DIR_NAME) if local_mode else ""),
+        local_dir=value(LOCAL_DIR) or (_default_local_dir() if local_mode else ""),
         local_fixtures=value(LOCAL_FIXTURES),
         max_input_bytes=_positive_int(MAX_INPUT_BYTES, value(MAX_INPUT_BYTES), DEFAULT_MAX_INPUT_BYTES),
         input_hosts=tuple(host.strip().lower() for host in value(INPUT_HOSTS).split(",") if host.strip()),
@@ -105,6 +105,14 @@ def secrets(environ: Mapping[str, str] | None = None) -> list[str]:
     """The values of the environment that must not be seen; never raises."""
     env = os.environ if environ is None else environ
     return [env[name] for name in _SECRET_NAMES if env.get(name)]
+
+
+def _default_local_dir() -> str:
+    try:
+        return os.path.join(os.getcwd(), DEFAULT_LOCAL_DIR_NAME)
+    except FileNotFoundError:
+        pass
+    raise ConfigurationError(f"the current folder is gone, and {LOCAL_DIR} is not set: set it to where results may go")
 
 
 def _positive_int(name: str, text: str, default: int) -> int:

@@ -31,8 +31,10 @@ def reply(status: int, body: object = None, **headers: str) -> Response:
     [
         (reply(200, {"ok": True}), {"ok": True}),
         (reply(201, {"id": 1}), {"id": 1}),
-        (reply(200, b""), {"ok": True}),
-        (reply(200, b" \n"), {"ok": True}),
+        (reply(200, {"ok": 1}), {"ok": 1}),
+        (reply(200, b"", Content_Length="0"), {"ok": True}),
+        (reply(200, b" \n", Content_Length="2"), {"ok": True}),
+        (reply(200, b"", Transfer_Encoding="chunked"), {"ok": True}),
         (reply(204), {"ok": True}),
     ],
 )
@@ -42,13 +44,21 @@ def test_what_counts_as_accepted(response, result):
     assert problems.reply_of(response) == result
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[1]", b"null", b'"ok"', b"\xff", b'{"ok": NaN}', b"{"])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b"null", b'"ok"', b"\xff", b'{"ok": NaN}', b"{"])
 def test_a_2xx_that_is_no_object_is_not_success(body):
     """A captive portal says 200 too; whether the platform has the push is then unknown."""
     error = problems.error_from(reply(200, body, Content_Type="text/html; charset=x"))
 
     assert isinstance(error, ApiError) and error.outcome == "unknown" and error.retryable
     assert "text/html" in str(error) and "<html>" not in str(error)
+
+
+@pytest.mark.parametrize("body", [{"ok": None}, {"ok": 0}, {"ok": "false"}, {"error": {"code": "NOPE"}}])
+def test_what_does_not_say_yes_is_a_refusal(body):
+    """A reply that names an error, or an `ok` that is not true, keeps nothing."""
+    error = problems.error_from(reply(200, body))
+
+    assert isinstance(error, ApiError) and error.outcome == "rejected"
 
 
 def test_ok_false_is_a_refusal():
@@ -134,6 +144,8 @@ def test_what_the_server_echoes_is_redacted():
         ("Thu, 01 Jan 1970 00:00:30 GMT", 20.0),
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0.0),
         ("Thu, 99 Foo 1970 GMT", None),
+        (":::: GMT 1 1", None),
+        ("GMT GMT GMT GMT GMT GMT", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date_and_junk_is_ignored(text, seconds):

@@ -361,3 +361,23 @@ def test_after_a_thaw_the_deadline_is_final_and_an_answer_is_taken():
         late.send([(3, 1)])
     with pytest.raises(errors.TransportTimeout, match="in the time given"):
         patience.moved()
+
+
+@pytest.mark.parametrize("field", [b"Content-Length: 99999999", b"Content-Length: \xb2", b"Content-Encoding: br"])
+def test_what_a_head_without_body_says_of_one_does_not_matter(serve, transport, field):
+    """A 204 has none (RFC 9110 15.3.5): the platform has accepted, whatever else it writes."""
+    server = serve(answer(b"HTTP/1.1 204 No\r\n" + field + b"\r\n\r\n"))
+
+    assert transport.send(post(server.url, b"{}"), soon(), API).status == 204
+
+
+@pytest.mark.parametrize("status", [b"204", b"304"])
+def test_a_connection_that_announced_a_body_where_none_may_be_is_dropped(serve, transport, status):
+    """It may come after all, and would be read as the next response."""
+    head = b"HTTP/1.1 " + status + b" Odd\r\nContent-Length: 4\r\n\r\n"
+    server = serve(lambda peer: peer.answer_all(head), lambda peer: peer.answer_all())
+    transport.send(post(server.url, b"{}"), soon(), Policy(judge=lambda response: None, response_bytes=100))
+
+    transport.send(post(server.url, b"{}"), soon(), API)
+
+    assert server.connections == 2

@@ -317,3 +317,9 @@ def test_select_serves_where_there_is_no_poll():
         for poll in (driver._poll_with_select, driver._poll_with_poll):
             assert dict(poll(interests, 1.0)) == {left.fileno(): driver.WRITE, right.fileno(): driver.READ}
             assert poll((), 0.0) == []
+
+
+@pytest.mark.parametrize("location", ["/caf\xc3\xa9?q=\xc3\xa9", "http://other.example/caf\xc3\xa9?q=\xc3\xa9"])
+def test_a_redirect_beyond_ascii_is_taken_byte_for_byte(location):
+    """A field is read as Latin-1; what the server meant is UTF-8, and is encoded once."""
+    assert targets.redirected(targets.target_of("http://h/x"), location).path == "/caf%C3%A9?q=%C3%A9"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import MagicMock
+
 import pytest
 
 from seekapi._worker import deadline
@@ -23,7 +25,9 @@ def test_remaining_time_is_counted_in_fractions(answer, seconds):
     assert deadline.remaining_seconds(Context(answer)) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("answer", [None, float("nan"), float("inf"), "soon", RuntimeError("no clock"), [1]])
+@pytest.mark.parametrize(
+    "answer", [None, float("nan"), float("inf"), "soon", RuntimeError("no clock"), [1], True, MagicMock()]
+)
 def test_an_answer_that_cannot_be_believed_is_no_deadline(answer):
     """Then the defaults of the single calls hold."""
     assert deadline.remaining_seconds(Context(answer)) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 
 import pytest
 
@@ -57,6 +58,57 @@ def test_none_after_an_own_push_adds_no_push(platform):
 
     assert seekapi.run(platform.event, None, fn)["ok"] is True
     assert platform.pushes == [{"own": 1}]
+
+
+def test_a_push_for_another_job_is_none_of_this_one(platform):
+    """`ok` with nothing pushed would be a lost result."""
+    other = {**platform.event, "job_uuid": "job-2"}
+
+    def fn(job_input):
+        seekapi.push_data(seekapi.create_context(other), "for the other")
+
+    assert seekapi.run(platform.event, None, fn)["ok"] is True
+    assert [(e.job, e.detail) for e in platform.server.ledger.effects if e.kind == "push"] == [
+        ("job-2", "for the other"),
+        ("job-1", None),
+    ]
+
+
+def test_pushes_from_threads_of_two_runs_at_once_are_their_own(platform):
+    """No stray null after the real data."""
+    both_run = threading.Barrier(2, timeout=20)
+
+    def job(name: str) -> None:
+        event = {**platform.event, "job_uuid": name}
+
+        def fn(job_input):
+            both_run.wait()
+            pusher = threading.Thread(target=seekapi.push_data, args=(seekapi.create_context(event), name))
+            pusher.start()
+            pusher.join()
+            both_run.wait()
+
+        assert seekapi.run(event, None, fn)["ok"] is True
+
+    threads = [threading.Thread(target=job, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(platform.pushes) == ["one", "two"]
+
+
+def test_a_setting_changed_by_the_function_does_not_divert_the_result(platform, monkeypatch, tmp_path):
+    """Where a job delivers is decided when it starts."""
+
+    def fn(job_input):
+        monkeypatch.setenv("SEEKAPI_LOCAL_MODE", "1")
+        monkeypatch.setenv("SEEKAPI_LOCAL_DIR", str(tmp_path))
+        return "delivered"
+
+    assert seekapi.run(platform.event, None, fn)["ok"] is True
+    assert platform.pushes == ["delivered"]
 
 
 def test_without_a_request_id_nothing_is_registered(platform):
@@ -269,8 +321,6 @@ def test_a_context_that_misbehaves_costs_nothing(platform):
 
 def test_nothing_of_a_run_is_left_behind(platform, lambda_context):
     """No thread, no invocation: a sandbox is frozen after the answer and reused for somebody else's job."""
-    import threading
-
     from seekapi._worker import current
 
     before = threading.active_count()

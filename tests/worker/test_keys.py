@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from seekapi._worker.keys import KeyLedger, result_key
+from seekapi._worker import keys
+from seekapi._worker.keys import KeyLedger, Occurrences, ledger_of, result_key
 
 
 def delivered(ledger: KeyLedger, content: str, operation: str = "push_data", token: str = "tok") -> str:
@@ -65,3 +66,38 @@ def test_job_operation_and_content_tell_keys_apart():
     }
 
     assert len(keys) == 6 and all(len(key) == 32 for key in keys)
+
+
+def test_threads_never_share_a_number():
+    """Also among those that failed deliveries have given back."""
+    import sys
+    import threading
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(30):
+            occurrences = Occurrences()
+            for number in range(40):
+                occurrences.give_back(occurrences.take() if number % 2 else 1000 + number)
+            taken: list[int] = []
+            threads = [
+                threading.Thread(target=lambda o=occurrences, t=taken: t.extend([o.take() for _ in range(40)]))
+                for _ in range(4)
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+            assert len(set(taken)) == len(taken) == 160
+    finally:
+        sys.setswitchinterval(before)
+
+
+def test_many_jobs_outside_of_run_are_forgotten_in_time():
+    """A process that lives for months keeps the last few."""
+    for number in range(200):
+        ledger_of(f"job-{number}", "tok")
+
+    assert len(keys._ledgers) <= keys.MOST_LEDGERS and ("job-199", "tok") in keys._ledgers

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import logging
+import os
 import time
 
 import pytest
 from faults.server import wait_until
 
 import seekapi
-from seekapi._redaction import Redactor
+from seekapi import _settings
+from seekapi._backends import choose_backend
 from seekapi._worker import current
 from worker.conftest import SECRET, TOKEN
 
@@ -74,6 +77,34 @@ def test_equal_pushes_are_two_and_a_callers_key_makes_them_one(platform, job):
         seekapi.push_data(job, 1, idempotency_key=key)
 
     assert platform.pushes == [1, 1, 1]
+
+
+def test_equal_pushes_are_two_through_any_context(platform, job):
+    """A handler may make its context anew for every push, copy it, or fork with it."""
+    for context in (job, dict(job), copy.deepcopy(job), seekapi.create_context(platform.event)):
+        seekapi.push_data(context, "tick")
+    for pid in [_pushing_child(job) for _ in range(2)]:
+        assert os.waitpid(pid, 0)[1] == 0
+
+    assert platform.pushes == ["tick"] * 6
+
+
+def _pushing_child(job) -> int:
+    pid = os.fork()
+    if pid == 0:
+        seekapi.push_data(job, "tick")
+        os._exit(0)
+    return pid
+
+
+def test_one_key_is_not_shared_by_different_calls(platform, job):
+    """A platform that keeps all keys in one place must not take the second call for the first."""
+    seekapi.push_data(job, 1, idempotency_key="k")
+    seekapi.push_file(job, "n", b"x", idempotency_key="k")
+    seekapi.charge(job, "k")
+
+    keys = [request.header("idempotency-key") for request in platform.server.requests]
+    assert len(set(keys)) == 3
 
 
 def test_a_plain_dict_will_do_as_context(platform, job):
@@ -180,8 +211,9 @@ def test_no_time_means_no_request(platform, job):
 
 def test_inside_a_run_every_call_has_the_jobs_deadline(platform, job):
     """The low-level calls obey it without being told."""
+    backend = choose_backend(_settings.read())
     with (
-        current.entered(current.Invocation(time.monotonic() - 1, Redactor())),
+        current.entered(current.Invocation(time.monotonic() - 1, backend, job)),
         pytest.raises(seekapi.TransportTimeout),
     ):
         seekapi.push_data(job, 1)

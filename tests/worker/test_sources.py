@@ -98,13 +98,24 @@ def test_the_digest_follows_the_content(path):
     assert sources.content_digest(same) != sources.content_digest(other)
 
 
-def test_a_large_file_is_not_read_for_its_digest(tmp_path):
-    """A gigabyte would be read twice."""
-    large = tmp_path / "large"
-    with large.open("wb") as file:
-        file.truncate(sources.LARGEST_DIGESTED_BYTES + 1)
-    first = sources.content_digest(sources.open_source(large))
-    os.utime(large, ns=(1, 1))
+def test_a_large_file_is_known_by_its_inode(tmp_path):
+    """A gigabyte would be read twice. Two files differ even if their sizes and times are equal."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for path in (first, second):
+        with path.open("wb") as file:
+            file.truncate(sources.LARGEST_DIGESTED_BYTES + 1)
+        os.utime(path, ns=(1, 1))
+    digest = sources.content_digest(sources.open_source(first))
 
-    assert first.startswith(f"{sources.LARGEST_DIGESTED_BYTES + 1}:")
-    assert sources.content_digest(sources.open_source(large)) != first
+    assert digest == sources.content_digest(sources.open_source(first))
+    assert digest != sources.content_digest(sources.open_source(second))
+
+
+def test_a_large_stream_is_read_for_its_digest():
+    """It has no inode to be known by; a size alone would take one content for another."""
+    size = sources.LARGEST_DIGESTED_BYTES + 1
+    streams = [io.BytesIO(fill * size) for fill in (b"a", b"b")]
+
+    first, second = (sources.content_digest(sources.open_source(stream)) for stream in streams)
+
+    assert first != second

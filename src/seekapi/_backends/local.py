@@ -68,7 +68,7 @@ class LocalBackend:
     of some disk flushes per push.
     """
 
-    uses_keys = False
+    is_remote = False
 
     def __init__(
         self,

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     class Backend(Protocol):
         """Who answers a worker. `context` carries job_uuid, execution_token, api_base and secret.
 
-        `uses_keys` says whether a push may have to be sent again, and so needs an idempotency key.
+        `is_remote`: a push may have to be sent again, so it needs an idempotency key, and a complete context.
         """
 
-        uses_keys: bool
+        is_remote: bool
 
         def push_data(
             self, context: Context, data: object, type: str, *, text: str, idempotency_key: str, deadline: float

@@ -35,7 +35,7 @@ def shared_transport(settings: Settings) -> Transport:
 class RemoteBackend:
     """The platform behind `context["api_base"]`."""
 
-    uses_keys = True
+    is_remote = True
 
     def __init__(self, settings: Settings, transport: Transport | None = None) -> None:
         self._transport = transport or shared_transport(settings)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 RETRYABLE_STATUSES = frozenset((408, 425, 429, 500, 502, 503, 504))
 LONGEST_SERVER_MESSAGE = 500
 
+_HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _ERROR_OF_STATUS: dict[int, type[errors.ApiError]] = {
     400: errors.InvalidRequestError,
@@ -81,7 +82,7 @@ def error_from(response: Response, *, redact: Redact = str, wall_time: float = 0
 
 
 def _error_of_accepted(response: Response, redact: Redact) -> errors.ApiError | None:
-    if not response.body.strip():
+    if _is_surely_empty(response):
         return None
     reply = _json_object(response)
     if reply is None:
@@ -95,7 +96,7 @@ def _error_of_accepted(response: Response, redact: Redact) -> errors.ApiError | 
             outcome="unknown",
             retryable=True,
         )
-    if reply.get("ok") is not False:
+    if reply.get("ok", True) == True and not isinstance(reply.get("error"), dict):  # noqa: E712 (1 is true, too)
         return None
     code, message = _code_and_message(reply, redact)
     detail = ": ".join(part for part in (code, message) if part) or "no reason given"
@@ -105,6 +106,13 @@ def _error_of_accepted(response: Response, redact: Redact) -> errors.ApiError | 
         code=code,
         request_id=_request_id(response, redact),
     )
+
+
+def _is_surely_empty(response: Response) -> bool:
+    """Whether the body is empty, and said to be: one that ends with the connection may have been cut off."""
+    headers = response.headers
+    is_framed = response.status in (204, 205) or "Content-Length" in headers or "Transfer-Encoding" in headers
+    return is_framed and not response.body.strip()
 
 
 def media_type_of(response: Response) -> str:
@@ -127,7 +135,7 @@ def retry_after_of(response: Response, wall_time: float = 0.0) -> float | None:
 
 
 def _http_date(text: str) -> float | None:
-    if "GMT" not in text:
+    if not _HTTP_DATE.fullmatch(text):
         return None
     from email.utils import parsedate_to_datetime
 

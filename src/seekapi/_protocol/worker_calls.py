@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     Context = Mapping[str, str]
 
-LONGEST_HEADER_KEY = 200
-
 
 def register_request_id(context: Context, request_id: object) -> Request:
     """Sets a value, so sending it twice is harmless and it needs no key."""
@@ -60,16 +58,15 @@ def charge(context: Context, idempotency_key: str, count: int, justification: Ma
     }
     if justification is not None:
         fields["justification"] = justification
-    return _post_json(
-        context, routes.CHARGE, json_text.encode(fields, what="charge"), idempotency_key=header_key(idempotency_key)
-    )
+    return _post_json(context, routes.CHARGE, json_text.encode(fields, what="charge"), idempotency_key=idempotency_key)
 
 
-def header_key(idempotency_key: str) -> str:
-    """`idempotency_key` as a header value: itself where it can be one, else a digest of it."""
-    if len(idempotency_key) <= LONGEST_HEADER_KEY and idempotency_key.isascii() and idempotency_key.isprintable():
-        return idempotency_key
-    return _digest(idempotency_key)[:32]
+def header_key(context: Context, action: str, idempotency_key: str) -> str:
+    """`idempotency_key` as the header says it: of this job and this call only, whatever else has the same key.
+
+    A platform may keep the keys of all jobs and calls in one place. Any text makes a legal header value.
+    """
+    return _digest(f"{context['execution_token']}|{action}|{idempotency_key}")[:32]
 
 
 def checked_secret(secret: str) -> str:
@@ -107,7 +104,7 @@ def _post(
         ("X-Internal-Secret", checked_secret(context["secret"])),
     ]
     if idempotency_key is not None:
-        headers.append(("Idempotency-Key", idempotency_key))
+        headers.append(("Idempotency-Key", header_key(context, action, idempotency_key)))
     url = routes.worker_url(context["api_base"], context["job_uuid"], action)
     return Request("POST", url, headers, body, repeatable=repeatable, idempotency_key=idempotency_key)
 

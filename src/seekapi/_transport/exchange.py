@@ -48,6 +48,7 @@ class Exchange:
         "_decoder",
         "_head",
         "_is_complete",
+        "_may_be_followed",
         "_patience",
         "_peer_is_silent",
         "_raw_bytes",
@@ -74,6 +75,7 @@ class Exchange:
         self._decoder: decoding.Inflater | None = None
         self._raw_bytes = 0
         self._is_complete = False
+        self._may_be_followed = False
         # The peer has ended its side: there is nothing more to watch for.
         self._peer_is_silent = False
         self.is_sent = False
@@ -87,7 +89,8 @@ class Exchange:
     @property
     def is_reusable(self) -> bool:
         """Whether the connection can carry another exchange."""
-        return self._is_complete and self.is_sent and self._reader.reusable and not self._stream.has_unread()
+        is_at_end = self._is_complete and self.is_sent and self._reader.reusable
+        return is_at_end and not self._may_be_followed and not self._stream.has_unread()
 
     def run(self) -> Steps[Response]:
         """Send, and read to the end. Raises TransportError and its kin."""
@@ -292,7 +295,11 @@ class Exchange:
         self._response_head = head
         headers = head.headers
         length = headers.get("Content-Length").strip()
-        if length.isdigit() and len(length) < 20 and int(length) > self._cap and self._request.method != "HEAD":
+        if head.status in (204, 304) or self._request.method == "HEAD":
+            # No body, whatever the fields say of one. Who says so may yet send it, into the next response.
+            self._may_be_followed = length not in ("", "0") or "Transfer-Encoding" in headers
+            return
+        if length.isascii() and length.isdigit() and len(length) < 20 and int(length) > self._cap:
             raise decoding.too_large(self._patience.peer, self._cap)
         self._decoder = decoding.decoder_for(headers.get("Content-Encoding"), self._cap, self._patience.peer)
 

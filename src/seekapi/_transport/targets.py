@@ -75,6 +75,8 @@ def redirected(origin: Target, location: str) -> Target:
     problem = _problem_of(location)
     if problem:
         raise _refused(problem, "the redirect")
+    # Fields are read byte for byte; what a server writes there beyond ASCII is UTF-8, byte for byte.
+    location = "".join(c if c < "\x80" else f"%{ord(c):02X}" for c in location)
     absolute = location
     if not _SCHEME.match(location):
         from urllib.parse import urljoin

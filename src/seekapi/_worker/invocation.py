@@ -81,7 +81,7 @@ def _run(
     job_context = operations.create_context(event)
     operations.check_context("run", job_context, local_mode=settings.local_mode)
     backend = choose_backend(settings)
-    with current.entered(current.Invocation(job_deadline, redactor)) as invocation:
+    with current.entered(current.Invocation(job_deadline, backend, job_context)) as invocation:
         try:
             _begin_registration(backend, job_context, request_id, job_deadline)
             job_input = operations.get_input(event, timeout=_input_timeout(job_deadline))

@@ -7,6 +7,9 @@ threads push does not matter.
 
 from __future__ import annotations
 
+import os
+from itertools import count
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
@@ -20,39 +23,59 @@ def result_key(execution_token: str) -> str:
 
 
 class KeyLedger:
-    """Which contents one context has delivered, and how often."""
+    """Which contents of one job have been delivered, and how often."""
 
     def __init__(self) -> None:
         self._occurrences: dict[tuple[str, str], Occurrences] = {}
+        self._pid = os.getpid()
+        self._nonce = ""
 
     def reserve(self, execution_token: str, operation: str, content: str) -> Reservation:
         """The key for this content; given back if the delivery fails."""
+        if self._pid != os.getpid():
+            # A fork counts on from the same numbers as its siblings: its pushes are its own.
+            self._pid, self._nonce = os.getpid(), os.urandom(8).hex()
         occurrences = self._occurrences.setdefault((operation, content), Occurrences())
         number = occurrences.take()
-        return Reservation(_digest(execution_token, operation, content, str(number)), occurrences, number)
+        return Reservation(_digest(execution_token, operation, content, f"{number}{self._nonce}"), occurrences, number)
 
 
 class Occurrences:
-    """The numbers of one content's deliveries: 0, 1, 2 ... and those that a failed delivery gave back."""
+    """The numbers of one content's deliveries: 0, 1, 2 ... and those that a failed delivery gave back.
 
-    __slots__ = ("_next", "_returned")
+    Each step is one atomic operation, since threads deliver side by side.
+    """
+
+    __slots__ = ("_fresh", "_returned")
 
     def __init__(self) -> None:
-        self._next = 0
-        self._returned: set[int] = set()
+        self._fresh = count()
+        self._returned: list[int] = []
 
     def take(self) -> int:
-        """The lowest number that no delivery has."""
-        if self._returned:
-            number = min(self._returned)
-            self._returned.discard(number)
-            return number
-        self._next += 1
-        return self._next - 1
+        """A number that no delivery has."""
+        try:
+            return self._returned.pop()
+        except IndexError:
+            return next(self._fresh)
 
     def give_back(self, number: int) -> None:
         """The delivery failed: the next one of this content is the same delivery."""
-        self._returned.add(number)
+        self._returned.append(number)
+
+
+# The jobs that were delivered for outside of run(). Digests only; a job that falls out starts to count anew.
+MOST_LEDGERS = 64
+_ledgers: dict[tuple[str, str], KeyLedger] = {}
+
+
+def ledger_of(job_uuid: str, execution_token: str) -> KeyLedger:
+    """The ledger of a job outside of run(): one for all its contexts in this process, however they were made."""
+    job = (job_uuid, execution_token)
+    ledger = _ledgers.get(job) or _ledgers.setdefault(job, KeyLedger())
+    while len(_ledgers) > MOST_LEDGERS:
+        _ledgers.pop(next(iter(_ledgers)), None)
+    return ledger
 
 
 class Reservation:

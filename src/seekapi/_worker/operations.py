@@ -34,14 +34,6 @@ PUSH_FILE_INCLUDED_BYTES = 8 * 1024 * 1024
 PUSH_FILE_BYTES_PER_EXTRA_S = 1024 * 1024
 
 
-class WorkerContext(dict[str, str]):
-    """What create_context returns: the documented dict, which also remembers which pushes it has delivered."""
-
-    def __init__(self, fields: Mapping[str, str]) -> None:
-        super().__init__(fields)
-        self.delivered = keys.KeyLedger()
-
-
 def get_input(event: Mapping[str, Any], timeout: float = 10) -> Any:
     """Fetch the job's input from `event["input_presigned_url"]` and parse it: any JSON value.
 
@@ -70,14 +62,12 @@ def create_context(event: Mapping[str, Any]) -> dict[str, str]:
     api_base, secret = settings.api_base_url, settings.internal_secret
     if settings.local_mode:
         api_base, secret = api_base or routes.LOCAL_API_BASE, secret or routes.LOCAL_SECRET
-    return WorkerContext(
-        {
-            "job_uuid": _event_text(event, "job_uuid"),
-            "execution_token": _redaction.Secret(_event_text(event, "execution_token")),
-            "api_base": api_base,
-            "secret": _redaction.Secret(secret),
-        }
-    )
+    return {
+        "job_uuid": _event_text(event, "job_uuid"),
+        "execution_token": _redaction.Secret(_event_text(event, "execution_token")),
+        "api_base": api_base,
+        "secret": _redaction.Secret(secret),
+    }
 
 
 def push_data(
@@ -93,14 +83,16 @@ def push_data(
     something; DeliveryError (an OSError) with `.outcome` if the platform does not have it, or may not; in local
     mode LocalWriteError (an OSError).
     """
-    at = _deadline_of("push_data", timeout)
     backend = _backend_for("push_data", context)
+    at = _deadline_of("push_data", timeout, context)
     if not isinstance(type, str):
         raise ArgumentError("push_data: type must be a string")
     text = json_text.encode(data, what="data")
     with _key(backend, context, "push_data", idempotency_key, lambda: _digest(type, text)) as key:
         reply = backend.push_data(context, data, type, text=text, idempotency_key=key, deadline=at)
-    _note_push()
+    invocation = current.invocation_of(context)
+    if invocation is not None:
+        invocation.pushed = True
     return reply
 
 
@@ -130,7 +122,7 @@ def push_file(
     extra_s = 0.0
     if timeout is PUSH_FILE_TIMEOUT_S:
         extra_s = max(0, source.size_bytes - PUSH_FILE_INCLUDED_BYTES) / PUSH_FILE_BYTES_PER_EXTRA_S
-    at = _deadline_of("push_file", timeout, extra_s)
+    at = _deadline_of("push_file", timeout, context, extra_s)
 
     def digest() -> str:
         return _digest(name, checked_type, content_digest(source))
@@ -165,8 +157,9 @@ def charge(
         raise ArgumentError("charge: count must be >= 1")
     if justification is not None and not isinstance(justification, dict):
         raise ArgumentError("charge: justification must be a JSON object")
-    at = _deadline_of("charge", timeout)
-    return _backend_for("charge", context).charge(context, key, int(count), justification, deadline=at)
+    backend = _backend_for("charge", context)
+    at = _deadline_of("charge", timeout, context)
+    return backend.charge(context, key, int(count), justification, deadline=at)
 
 
 def register_request_id(job_uuid: str, request_id: object, timeout: float = 3) -> None:
@@ -212,8 +205,6 @@ def check_context(operation: str, context: Context, *, local_mode: bool) -> None
 
     Raises ConfigurationError, naming the variable, or InvalidEvent, naming the field.
     """
-    if not hasattr(context, "get"):
-        raise ArgumentError(f"{operation}: the context must be what create_context returned")
     for field in ("job_uuid", "execution_token"):
         value = context.get(field)
         if value is not None and not isinstance(value, str):
@@ -241,6 +232,12 @@ def check_context(operation: str, context: Context, *, local_mode: bool) -> None
 
 
 def _backend_for(operation: str, context: Context) -> Backend:
+    if not hasattr(context, "get"):
+        raise ArgumentError(f"{operation}: the context must be what create_context returned")
+    invocation = current.invocation_of(context)
+    if invocation is not None:
+        check_context(operation, context, local_mode=not invocation.backend.is_remote)
+        return invocation.backend
     settings = _settings.read()
     check_context(operation, context, local_mode=settings.local_mode)
     return choose_backend(settings)
@@ -258,11 +255,11 @@ def _event_text(event: Mapping[str, Any], field: str) -> str:
     return value.strip()
 
 
-def _deadline_of(operation: str, timeout: float, extra_s: float = 0.0) -> float:
+def _deadline_of(operation: str, timeout: float, context: Context | None = None, extra_s: float = 0.0) -> float:
     """When the call has to be over: by its own timeout, and by the job's deadline."""
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout < float("inf"):
         raise ArgumentError(f"{operation}: timeout must be a number of seconds, zero or more")
-    invocation = current.invocation()
+    invocation = (current.invocation_of(context) if context else None) or current.invocation()
     return deadline.step_deadline(time.monotonic(), invocation.deadline if invocation else None, timeout + extra_s)
 
 
@@ -272,14 +269,12 @@ def _key(
     """The idempotency key of one push: the caller's, or one that follows from the content."""
     if given is not None and (not isinstance(given, str) or not given.strip()):
         raise ArgumentError(f"{operation}: idempotency_key must be a string that is not blank")
-    if not backend.uses_keys:
-        return keys.Given("")
-    if given is not None:
-        return keys.Given(worker_calls.header_key(given))
-    if isinstance(context, WorkerContext):
-        return context.delivered.reserve(context["execution_token"], operation, digest())
-    # A dict of the user's own has no memory: the key holds for the attempts of this one call.
-    return keys.Given(os.urandom(16).hex())
+    if given is not None or not backend.is_remote:
+        return keys.Given(given or "")
+    token = context["execution_token"]
+    invocation = current.invocation_of(context)
+    ledger = invocation.delivered if invocation is not None else keys.ledger_of(context["job_uuid"], token)
+    return ledger.reserve(token, operation, digest())
 
 
 def _digest(*parts: str) -> str:
@@ -295,9 +290,3 @@ def _file_type(name: str, file: FileArgument, content_type: str | None) -> str:
     multipart.checked_name(name)
     path = os.path.basename(os.fspath(file)) if isinstance(file, (str, os.PathLike)) else ""
     return multipart.checked_media_type(content_type or media_types.guess(name, path))
-
-
-def _note_push() -> None:
-    invocation = current.invocation()
-    if invocation is not None:
-        invocation.pushed = True

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     FileArgument: TypeAlias = Union[str, os.PathLike[str], bytes, bytearray, memoryview, BinaryIO]
 
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-# Up to here a digest of the whole content costs milliseconds; above, size and time of change stand for it.
+# Up to here a digest of the whole content costs milliseconds; above, a regular file is known by its inode.
 LARGEST_DIGESTED_BYTES = 8 * 1024 * 1024
 
 
@@ -38,11 +38,16 @@ def open_source(file: FileArgument) -> FileSegment:
 
 
 def content_digest(source: FileSegment) -> str:
-    """What stands for the content in an idempotency key."""
+    """What stands for the content in an idempotency key: never the same for two different contents.
+
+    For a large file that is which file it is and when it last changed, so the same bytes written anew count as new.
+    """
     with source.open() as file:
-        if source.size_bytes > LARGEST_DIGESTED_BYTES and not isinstance(file, io.BytesIO):
-            changed_ns = os.fstat(file.fileno()).st_mtime_ns if _has_fd(file) else 0
-            return f"{source.size_bytes}:{changed_ns}"
+        if source.size_bytes > LARGEST_DIGESTED_BYTES and (descriptor := _descriptor_of(file)) is not None:
+            status = os.fstat(descriptor)
+            # The time of the last change of the inode cannot be set by anyone, unlike that of the content.
+            identity = (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_ctime_ns, file.tell())
+            return f"{source.size_bytes}:{identity}"
         from hashlib import sha256
 
         digest = sha256()
@@ -101,8 +106,8 @@ class _Borrowed(io.RawIOBase):
         super().close()
 
 
-def _has_fd(file: BinaryIO) -> bool:
+def _descriptor_of(file: BinaryIO) -> int | None:
     try:
-        return file.fileno() >= 0
+        return file.fileno()
     except OSError:
-        return False
+        return None

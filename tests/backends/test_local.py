@@ -147,6 +147,38 @@ def test_folders_and_files_are_for_this_user_only(local, tmp_path):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")
+def test_what_1_0_left_open_to_all_is_closed_before_a_token_is_added(local):
+    """1.0 made its rows and folders with the modes of the umask; rights that we do not need stay away."""
+    names = ("data_pushes.jsonl", "file_pushes.jsonl", "charges.jsonl")
+    local.job().mkdir(parents=True)
+    for name in names:
+        (local.job() / name).touch()
+        (local.job() / name).chmod(0o664)
+    local.job().chmod(0o755)
+
+    local.push(1)
+    local.file("f.txt", b"x")
+    local.charge("k")
+
+    assert stat.S_IMODE(local.job().stat().st_mode) == 0o700
+    assert {stat.S_IMODE((local.job() / name).stat().st_mode) for name in names} == {0o600}
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root can give a file away")
+def test_the_mode_of_what_belongs_to_somebody_else_is_left_alone(local):
+    """A shared folder is its owner's arrangement."""
+    local.push(1)
+    for path, mode in ((local.job() / "data_pushes.jsonl", 0o664), (local.job(), 0o775)):
+        os.chown(path, 65534, -1)
+        path.chmod(mode)
+
+    local.push(2)
+
+    assert stat.S_IMODE((local.job() / "data_pushes.jsonl").stat().st_mode) == 0o664
+    assert stat.S_IMODE(local.job().stat().st_mode) == 0o775
+
+
 def test_data_that_has_no_json_form_touches_no_disk(local):
     """NaN, sets and circles are refused before the first byte is written."""
     circle: list = []

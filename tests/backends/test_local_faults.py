@@ -382,3 +382,15 @@ def test_an_interrupt_in_the_middle_takes_everything_back(local_with):
                 operation()
 
             assert local.tree() == before, (operation, step)
+
+
+def test_a_file_that_appears_at_the_last_moment_is_not_ours_to_remove(local, monkeypatch):
+    """Somebody put it there after the look at what is taken; the push fails, and leaves it as it is."""
+    local.file("a.txt", b"theirs")
+    before = local.tree()
+    monkeypatch.setattr("seekapi._backends.local_files.Folder.has", lambda folder, name: False)
+
+    with pytest.raises(LocalWriteError, match="something else is where"):
+        local.file("a.txt", b"ours")
+
+    assert local.tree() == before

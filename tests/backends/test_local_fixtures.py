@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -126,6 +128,19 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
     """A folder, for example."""
     with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
         fixtures.job(str(tmp_path))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_fifo_is_refused_and_not_waited_for(tmp_path):
+    """Nobody may ever write to it. In a process of its own, which can be ended if it hangs."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    code = "import sys\nfrom seekapi._backends import fixtures\nfixtures.charge_reply(sys.argv[1])"
+
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=30)
+
+    told = f"ConfigurationError: SEEKAPI_LOCAL_FIXTURES: {path} cannot be read: not a regular file"
+    assert done.stderr.splitlines()[-1].endswith(told)
 
 
 def test_a_charge_without_fixture_has_the_documented_reply_and_a_row(local):

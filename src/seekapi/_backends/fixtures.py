@@ -2,19 +2,27 @@
 
 A JSON object, all members optional: `charge` (the reply to every charge), `get_job` (what get_job_fixture returns),
 `input` (the job input of events that carry no URL). Read anew for every question, so that answers are fresh copies
-and an edit counts at once.
+and an edit counts at once. What else stands in it is ignored, as 1.0 did, and warned of once.
 """
 
 from __future__ import annotations
+
+import errno
+import os
+import stat
 
 from .._protocol import json_text
 from ..errors import ConfigurationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 VARIABLE = "SEEKAPI_LOCAL_FIXTURES"
+MEMBERS = ("input", "charge", "get_job")
+# Warnings that were given: the file is read for every question, and to be told once is enough.
+_given: set[str] = set()
 
 
 class MissingFixturesError(ConfigurationError, FileNotFoundError):
@@ -42,19 +50,60 @@ def job_input(path: str) -> Any:
     return _read(path).get("input")
 
 
+def check(path: str) -> str:
+    """Look at the whole file; return what would be warned of, or "". Raises ConfigurationError."""
+    found = _load(path)
+    for member in ("charge", "get_job"):
+        _as_object(path, found, member)
+    return _warning(path, found)
+
+
+def is_warned_of(warning: str) -> None:
+    """Do not give this warning, as `check` returned it: somebody else does."""
+    _given.add(warning)
+
+
 def _object(path: str, member: str) -> dict[str, Any] | None:
-    found = _read(path).get(member)
-    if found is not None and not isinstance(found, dict):
-        raise ConfigurationError(f"{VARIABLE}[{member!r}] must be a JSON object")
-    return found
+    return _as_object(path, _read(path), member)
+
+
+def _as_object(path: str, found: dict[str, Any], member: str) -> dict[str, Any] | None:
+    value = found.get(member)
+    if value is not None and not isinstance(value, dict):
+        raise ConfigurationError(f"{VARIABLE}[{member!r}] must be a JSON object: {path}")
+    return value
 
 
 def _read(path: str) -> dict[str, Any]:
+    found = _load(path)
+    warning = _warning(path, found)
+    if warning and warning not in _given:
+        import logging
+
+        _given.add(warning)
+        logging.getLogger("seekapi").warning("%s", warning)
+    return found
+
+
+def _warning(path: str, found: dict[str, Any]) -> str:
+    unknown = [name for name in found if name not in MEMBERS]
+    if not unknown:
+        return ""
+    return f"{VARIABLE}: {path}: {_quoted(unknown)} is ignored; known are {_quoted(MEMBERS)}"
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
+
+
+def _load(path: str) -> dict[str, Any]:
     if not path:
         return {}
     problem: ConfigurationError
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "not a regular file")
             found = json_text.decode(file.read())
     except FileNotFoundError:
         problem = MissingFixturesError(f"{VARIABLE} names a file that is not there: {path}")
@@ -65,5 +114,10 @@ def _read(path: str) -> dict[str, Any]:
     else:
         if isinstance(found, dict):
             return found
-        problem = ConfigurationError(f"{VARIABLE} must point to a JSON object")
+        problem = ConfigurationError(f"{VARIABLE} must point to a JSON object: {path}")
     raise problem
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    # To open a FIFO waits, perhaps for ever, until somebody writes to it.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

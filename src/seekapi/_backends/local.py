@@ -101,11 +101,14 @@ class LocalBackend:
         def keep() -> None:
             with self._job_folder(context) as job:
                 with self._rows(job, DATA_ROWS, deadline) as rows:
-                    job.write_temporary(_RESPONSE_TEMPORARY, readable, self._fsync)
+                    response = None
                     try:
+                        response = job.write_temporary(_RESPONSE_TEMPORARY, readable, self._fsync)
                         rows.append(f'{row[:-1]}, "data": {compact}}}', self._fsync)
                         job.replace(_RESPONSE_TEMPORARY, RESPONSE_JSON, lasting=self._fsync is not None)
                     except BaseException:
+                        # A signal's exception may strike after the response got there; then the row stays, too.
+                        rows.takes_back = response is None or not job.has_file(RESPONSE_JSON, response)
                         job.remove(_RESPONSE_TEMPORARY)
                         raise
                 self._sync(job)
@@ -174,8 +177,8 @@ class LocalBackend:
             with _made_folder(job, FILES) as files, self._rows(job, FILE_ROWS, deadline) as rows:
                 preferred = local_names.stored_name(name)
                 last = str((rows.last() or {}).get("stored_name"))
-                stored = _publish(incoming, job, files, preferred, local_names.number_of(preferred, last))
                 try:
+                    stored = _publish(incoming, job, files, preferred, local_names.number_of(preferred, last))
                     details = {
                         "name": name,
                         "stored_name": stored,
@@ -186,7 +189,7 @@ class LocalBackend:
                     self._sync(files)
                     rows.append(self._row("pushed_at", context, details), self._fsync)
                 except BaseException:
-                    files.remove(stored)
+                    incoming.withdraw()
                     raise
             self._sync(job)
 
@@ -203,8 +206,16 @@ class LocalBackend:
                 if charged.has(_mark_of(idempotency_key)):
                     return
                 rows.append(row, self._fsync)
-                _mark(charged, idempotency_key)
-                self._sync(charged)
+                try:
+                    _mark(charged, idempotency_key)
+                    self._sync(charged)
+                except BaseException:
+                    # A mark without its row would have the retry say ok to a charge that nobody recorded: if the
+                    # mark cannot go, the row stays.
+                    rows.takes_back = False
+                    charged.remove(_mark_of(idempotency_key))
+                    rows.takes_back = True
+                    raise
             self._sync(job)
 
     def _job_folder(self, context: Context) -> Folder:
@@ -217,8 +228,13 @@ class LocalBackend:
             # Not there yet, or not a plain folder; the long way says which, and does what can be done.
             with Folder.at(self._base, make=True) as base:
                 job = _open_job_folder(base, name)
-        if not job.is_spelled_otherwise():
-            return job
+        try:
+            if not job.is_spelled_otherwise():
+                job.make_private()
+                return job
+        except BaseException:
+            job.close()
+            raise
         # On a file system that ignores case, `Job1` and `job1` would share a folder: the second one moves out.
         job.close()
         with Folder.at(self._base) as base:

@@ -27,6 +27,8 @@ COPY_CHUNK_BYTES = 8 * 1024 * 1024
 READ_CHUNK_BYTES = 256 * 1024
 
 _HAS_FOLDER_FDS = os.open in os.supports_dir_fd and hasattr(os, "O_DIRECTORY") and hasattr(os, "O_NOFOLLOW")
+_HAS_OWNERS = hasattr(os, "geteuid")
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 _ANY_FILE = _NOFOLLOW | getattr(os, "O_BINARY", 0)
@@ -68,9 +70,11 @@ class Folder:
         self.close()
 
     def close(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        # Forgotten first: a descriptor that is closed twice may by then be somebody else's. No __del__ helps an
+        # exception of a signal that strikes here: it would swallow those that strike in it, a deadline among them.
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
 
     def folder(self, name: str) -> Folder:
         """The directory `name` in this one. A symbolic link is NotADirectoryError, a missing one FileNotFoundError."""
@@ -101,6 +105,18 @@ class Folder:
     def has(self, name: str) -> bool:
         """Whether anything of that name is there, a dangling link included."""
         return self._mode(name) != 0
+
+    def has_file(self, name: str, status: os.stat_result) -> bool:
+        """Whether `name` is the file that `status` describes, and no other."""
+        try:
+            return os.path.samestat(os.stat(self._at(name), dir_fd=self._fd, follow_symlinks=False), status)
+        except FileNotFoundError:
+            return False
+
+    def make_private(self) -> None:
+        """Let nobody else look into this folder, if it is ours."""
+        if self._fd is not None:
+            make_private(self._fd, FOLDER_MODE)
 
     def is_spelled_otherwise(self) -> bool:
         """Whether this folder was found although its name on disk has other capitals."""
@@ -155,8 +171,11 @@ class Folder:
     def _at(self, name: str) -> str:
         return os.path.join(self.path, name) if self._fd is None else name
 
-    def write_temporary(self, name: str, content: bytes, fsync: Callable[[int], object] | None) -> None:
-        """Write a whole file under a name that only the caller uses, in place of what a killed process left there."""
+    def write_temporary(self, name: str, content: bytes, fsync: Callable[[int], object] | None) -> os.stat_result:
+        """Write a whole file under a name that only the caller uses, in place of what a killed process left there.
+
+        Returns what tells the file from all others; if that fails, part of it may remain.
+        """
         try:
             fd = self.create(name)
         except FileExistsError:
@@ -166,9 +185,7 @@ class Folder:
             write_all(fd, content)
             if fsync:
                 fsync(fd)
-        except BaseException:
-            self.remove(name)
-            raise
+            return os.fstat(fd)
         finally:
             os.close(fd)
 
@@ -187,15 +204,19 @@ class Incoming:
     it is a hidden file of the job folder.
     """
 
-    __slots__ = ("_folder", "_name", "fd")
+    __slots__ = ("_file", "_folder", "_name", "_published", "fd")
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
         self._name = ""
-        self.fd = self._open_nameless()
-        if self.fd < 0:
+        self._published: tuple[Folder, str] | None = None
+        fd = self._open_nameless()
+        if fd < 0:
             self._name = f".incoming-{os.getpid()}-{os.urandom(6).hex()}"
-            self.fd = folder.create(self._name)
+            fd = folder.create(self._name)
+        # It closes itself when nobody holds it.
+        self._file = io.FileIO(fd, "w")
+        self.fd = fd
 
     def __enter__(self) -> Incoming:
         return self
@@ -203,12 +224,27 @@ class Incoming:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        os.close(self.fd)
-        if self._name:
-            self._folder.remove(self._name)
+        with self._file:
+            if self._name:
+                self._folder.remove(self._name)
 
     def publish(self, folder: Folder, name: str) -> None:
         """Appear as `name` in `folder`, complete. FileExistsError if anything of that name is there."""
+        self._published = folder, name
+        try:
+            self._link(folder, name)
+        except FileExistsError:
+            # That one is somebody else's.
+            self._published = None
+            raise
+
+    def withdraw(self) -> None:
+        """Undo `publish`, however far it got."""
+        if self._published is not None:
+            folder, name = self._published
+            folder.remove(name)
+
+    def _link(self, folder: Folder, name: str) -> None:
         source = self._folder._at(self._name) if self._name else f"/proc/self/fd/{self.fd}"
         source_fd = self._folder._fd if self._name else None
         try:
@@ -232,6 +268,19 @@ class Incoming:
             if error.errno in _NO_NAMELESS_FILES:
                 return -1
             raise
+
+
+def make_private(fd: int, mode: int) -> None:
+    """Take away the rights beyond `mode`, if the file or folder is ours: seekapi 1.0 made them for all to read."""
+    if not _HAS_OWNERS:
+        return
+    status = os.fstat(fd)
+    if status.st_mode & _OTHERS and status.st_uid == os.geteuid():
+        try:
+            os.fchmod(fd, stat.S_IMODE(status.st_mode) & mode)
+        except OSError:
+            # It stays as it was; a push does not fail for that.
+            pass
 
 
 def write_all(fd: int, content: bytes) -> None:

@@ -6,11 +6,12 @@ what belongs to the row fails. Readers need no lock: `read_rows` skips what is n
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
 from .._protocol import json_text
-from .local_files import write_all
+from .local_files import FILE_MODE, make_private, write_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,16 +31,21 @@ LONGEST_WAIT_S = 0.005
 class RowFile:
     """The file `name` in `folder`, open, locked and ending in a whole row for as long as the `with` lasts."""
 
-    __slots__ = ("_end", "_fd")
+    __slots__ = ("_end", "_file", "takes_back")
 
     def __init__(self, folder: Folder, name: str, wait: Callable[[float], None]) -> None:
         """`wait(seconds)` sleeps while another process writes, and raises when that took too long."""
-        self._fd = folder.open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT)
+        # Whether a block that fails takes back what it appended.
+        self.takes_back = True
+        # A FileIO closes itself when nobody holds it. The exception of a signal can strike where no `finally` is in
+        # force yet or any more, and a lock that outlived its call would stop every process.
+        self._file = io.FileIO(folder.open(name, os.O_RDWR | os.O_APPEND | os.O_CREAT), "r+")
         try:
-            _lock(self._fd, wait)
-            self._end = _mend(self._fd)
+            _lock(self._file.fileno(), wait)
+            self._end = _mend(self._file.fileno())
+            make_private(self._file.fileno(), FILE_MODE)
         except BaseException:
-            os.close(self._fd)
+            self._file.close()
             raise
 
     def __enter__(self) -> RowFile:
@@ -48,25 +54,25 @@ class RowFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Whatever was appended in a block that fails is taken back."""
-        try:
-            if error is not None:
-                os.ftruncate(self._fd, self._end)
-        finally:
-            _unlock(self._fd)
-            os.close(self._fd)
+        """Whatever was appended in a block that fails is taken back, unless `takes_back` says otherwise."""
+        with self._file:
+            try:
+                if error is not None and self.takes_back:
+                    os.ftruncate(self._file.fileno(), self._end)
+            finally:
+                _unlock(self._file.fileno())
 
     def append(self, row: str, fsync: Callable[[int], object] | None) -> None:
         """Write one row, in one write()."""
-        write_all(self._fd, row.encode() + b"\n")
+        write_all(self._file.fileno(), row.encode() + b"\n")
         if fsync:
-            fsync(self._fd)
+            fsync(self._file.fileno())
 
     def last(self) -> dict[str, Any] | None:
         """The last row, None if there is none."""
         if not self._end:
             return None
-        return _as_row(_tail(self._fd, self._end - 1)[1])
+        return _as_row(_tail(self._file.fileno(), self._end - 1)[1])
 
 
 def read_rows(path: str) -> tuple[list[dict[str, Any]], int]:

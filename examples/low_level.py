@@ -34,7 +34,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
             push_data(job_context, {"word": word, "count": count})
             # The key makes it one charge, however often this line runs for the same word.
             reply = charge(job_context, f"word:{word}", justification={"word": word})
-            if reply["limit_reached"]:
+            if reply.get("limit_reached"):
                 return failure("LIMIT_REACHED", f"stopped at {word!r}", request_id)
         table = "".join(f"{word},{count}\n" for word, count in counts.most_common())
         push_file(job_context, "words.csv", table.encode())

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 from urllib.parse import quote, quote_plus
 
 import pytest
 
+from seekapi._protocol import problems
+from seekapi._protocol.messages import Headers, Response
 from seekapi._redaction import Redactor, Secret, url_secrets
 
 SECRET = 'p@ss/w+rd "quoted" é\\x'
@@ -101,3 +105,100 @@ def test_the_query_of_a_presigned_url_is_a_secret():
 
     assert url_secrets(url) == ["X-Amz-Signature=0123456789abcdef0123&a=1", "0123456789abcdef0123"]
     assert url_secrets(None) == url_secrets("https://h/p") == []
+
+
+PARSED_TOKEN = "IQoJb3JpZ2luX2VjE.AbCdEfGh+123456789=="
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{'X-Amz-Security-Token': ['%s']}",
+        "[('X-Amz-Security-Token', '%s')]",
+        '{"X-Amz-Security-Token": ["%s"]}',
+        '{\\"X-Amz-Security-Token\\": \\"%s\\"}',
+        "{b'X-Amz-Security-Token': [b'%s']}",
+        "{'Signature': ['%s']}",
+        "https://user:p@%s@host/path",
+    ],
+)
+def test_a_parsed_query_is_as_secret_as_the_url(text):
+    """What parse_qs and parse_qsl give is masked, too."""
+    assert "AbCdEfGh" not in Redactor().text(text % PARSED_TOKEN)
+
+
+def test_a_query_is_known_decoded():
+    """Percent-encoded or form-encoded: the value that a library shows is masked."""
+    encoded = quote_plus("a secret+value/of 16")
+    redactor = Redactor(url_secrets(f"https://h/p?key={encoded}"))
+
+    assert redactor.text("it was 'a secret+value/of 16'") == "it was '***'"
+    assert redactor.text(f"it was {encoded}") == "it was ***"
+
+
+HOSTILE = ("a.", "x-amz-", "x-amz-a", "https://h.example/x,", "://", "://a", "://a@", "a://b?", "basic ", "basic    ")
+HOSTILE += ("sig=", "execution_token", "execution_token    ", "AKIA", "1.5-2.5,", "X" * 64, "\\", "'x-amz-", " ", "'")
+
+
+def test_masking_takes_time_in_step_with_the_length():
+    """A platform, or a document in an exception, can not make a worker overrun its time: no text takes minutes."""
+    program = (
+        "import sys; from seekapi._redaction import Redactor\n"
+        "redactor = Redactor(['internal-secret-for-tests', 'aaaaaaaaaaaaaaab', 'https://h.example/x?'])\n"
+        "for piece in sys.argv[1:]:\n"
+        "    redactor.text(piece * (200_000 // len(piece)))\n"
+        "    redactor.text('execution_token' + piece * (200_000 // len(piece)))\n"
+        "    redactor.text('://' + piece * (200_000 // len(piece)))\n"
+    )
+
+    subprocess.run([sys.executable, "-c", program, *HOSTILE], check=True, timeout=20)
+
+
+@pytest.mark.parametrize("offset", range(-8, 60, 4))
+@pytest.mark.parametrize("length", [100, 2000])
+def test_no_secret_is_cut_in_half(offset, length):
+    """A cut falls on masked text, so that half of a secret is never shown."""
+    secret = "0123456789" * 5
+    redactor = Redactor([secret])
+    text = "é " * length + secret + " middle " * 20_000 + secret + " ü" * length
+
+    for size in (2 * length + offset, len(text) - 2 * length - offset):
+        start, end = redactor.start(text, size), redactor.end(text, size)
+
+        assert "012" not in start and "789" not in start and len(start) <= size
+        assert "012" not in end and "789" not in end and len(end) <= size
+        assert start.startswith("é é") and end.endswith("ü ü")
+
+
+def test_a_cut_after_many_secrets_shows_no_half():
+    """Masking makes a text shorter, and what lay behind the cut moves forward."""
+    secret = "0123456789" * 5
+    redactor = Redactor([secret])
+
+    for length in range(10, 120):
+        shown = redactor.start((secret + ",") * 1000, length) + redactor.end((secret + ",") * 1000, length)
+        assert not any(digit in shown for digit in "0123456789")
+
+
+def test_a_short_text_is_masked_whole():
+    """What fits is not cut."""
+    redactor = Redactor(["hunter2-hunter2"])
+
+    assert redactor.start("hunter2-hunter2 ok", 50) == redactor.end("hunter2-hunter2 ok", 50) == "*** ok"
+
+
+@pytest.mark.parametrize("before", ["", "a." * 220, "a." * 245])
+def test_a_long_message_of_the_platform_is_cut_before_and_after_masking(before):
+    """30 KB of anything take no time, and the secret at the cut is not shown in part."""
+    asked: list[int] = []
+    redactor = Redactor(["0123456789" * 5])
+
+    def redact(text: str) -> str:
+        asked.append(len(text))
+        return redactor.text(text)
+
+    body = json.dumps({"message": before + ("0123456789" * 5 + " ") * 20_000}).encode()
+    error = problems.error_from(Response(400, Headers(), body), redact=redact)
+
+    assert error is not None and not any(digit in str(error).partition("(")[2] for digit in "0123456789")
+    assert max(asked) <= 16 * 1024 and len(str(error)) < 600

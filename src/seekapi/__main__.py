@@ -7,6 +7,10 @@ if __name__ == "__main__":
     # `-m` puts the current folder first, where a user's `json.py` would become ours.
     if sys.path and sys.path[0] in ("", os.getcwd()):
         del sys.path[0]
-    from seekapi._cli import main
+    try:
+        from seekapi._cli import main
 
-    raise SystemExit(main())
+        code = main()
+    except KeyboardInterrupt:  # before main() could see to it; 130 as exit_codes.py has it
+        code = 130
+    raise SystemExit(code)

@@ -196,8 +196,12 @@ class LocalWriteError(SeekApiError, OSError):
 class Fail(SeekApiError):
     """The handler's own verdict: `raise Fail("NO_STOCK", "only 2 left")` ends the job with that code.
 
-    Both are shown as text; an empty code becomes WORKER_ERROR.
+    Both are shown as text; an empty code becomes WORKER_ERROR. A subclass may set `code` once for all, and needs no
+    `super().__init__()`: without a message, its arguments are shown.
     """
+
+    code: str = "WORKER_ERROR"
+    message: str = ""
 
     def __init__(self, code: str, message: str = "") -> None:
         super().__init__(f"{code}: {message}" if message else code)

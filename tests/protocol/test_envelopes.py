@@ -7,6 +7,7 @@ import pytest
 import seekapi
 from seekapi import errors
 from seekapi._protocol import envelopes
+from seekapi._redaction import Redactor
 
 
 class Mute(Exception):
@@ -79,6 +80,26 @@ def test_a_message_is_capped_in_bytes(text):
     capped = envelopes.capped(text)
 
     assert len(capped.encode("utf-8")) <= 2048 and capped.endswith("…")
+
+
+@pytest.mark.parametrize("text", ["x" * 5_000, "x" * 500_000, "é" * 500_000, "secret-value, " * 100_000])
+def test_a_message_that_was_cut_says_so(text):
+    """However much is left out, and wherever: the end is a mark, and no secret is cut."""
+    shown = envelopes.message_shown(text, Redactor(["secret-value"]))
+
+    assert len(shown.encode("utf-8")) <= 2048 and shown.endswith("…") and "secret" not in shown
+
+
+def test_a_fail_without_a_message_repeats_not_its_code():
+    """The code is in the envelope; only a text that says more stands beside it."""
+
+    class OwnArguments(errors.Fail):
+        def __init__(self, item: str) -> None:
+            self.item = item
+
+    assert envelopes.message_of(errors.Fail("NO_STOCK")) == ""
+    assert envelopes.message_of(OwnArguments("chair")) == "chair"
+    assert envelopes.code_of(OwnArguments("chair")) == "WORKER_ERROR"
 
 
 def test_a_lone_surrogate_is_shown_not_raised():

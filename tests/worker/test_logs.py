@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import linecache
 import logging
 import os
 
@@ -108,3 +109,42 @@ def test_the_log_may_be_switched_off(caplog):
     logs.log_failure(failed(fail), "NO_STOCK", Redactor())
 
     assert caplog.records == []
+
+
+def test_a_long_traceback_shows_no_half_of_a_secret(caplog):
+    """The text is masked before it is cut: wherever the cut falls, no part of a secret stands beside it."""
+    secret = "0123456789abcdef" * 4
+
+    for shift in range(0, 70, 5):
+        caplog.clear()
+        record = logged(caplog, ValueError("x" * shift + (secret + "y" * 7) * 2000), redactor=Redactor([secret]))
+
+        shown = record.getMessage()
+        assert "[...]" in shown and len(shown) < 34 * 1024
+        assert not any(part in shown for part in ("0123", "cdef"))
+
+
+def test_a_long_line_of_source_is_cut(caplog):
+    """A line of generated code must not drown the log."""
+    path = os.path.join(os.path.dirname(__file__), "generated.py")
+    scope: dict[str, object] = {}
+    source = f"def work(): 1 / 0; {'x' * 5000}\n"
+    linecache.cache[path] = (len(source), None, [source], path)
+    exec(compile(source, path, "exec"), scope)
+
+    record = logged(caplog, failed(lambda: scope["work"]()))
+    del linecache.cache[path]
+
+    assert len(record.seekapi_line) == 1024 and record.seekapi_line.endswith("x…")
+
+
+def test_a_warning_never_raises(monkeypatch):
+    """A closed sys.stderr makes logging itself raise."""
+
+    class Broken(logging.Handler):
+        def emit(self, record):
+            raise ValueError("I/O operation on closed file")
+
+    monkeypatch.setattr(logging.getLogger("seekapi"), "handlers", [Broken()])
+
+    logs.warn("one line: %s", "said")

@@ -1,5 +1,7 @@
 """The `seekapi` command: the tree of its arguments. Each command is a module of its own, and does its own work.
 
+Here nothing is imported before main(), so that Ctrl-C is understood from the first moment.
+
 stdout is data, stderr is talk, and the exit code says whose turn it is (exit_codes.py).
 """
 
@@ -21,6 +23,15 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; `argv` is what follows `seekapi`. Never raises SystemExit."""
+    try:
+        return _main(argv)
+    except KeyboardInterrupt:
+        from .exit_codes import INTERRUPTED
+
+        return INTERRUPTED
+
+
+def _main(argv: Sequence[str] | None) -> int:
     from . import exit_codes, terminal
 
     try:
@@ -53,8 +64,6 @@ def _run(argv: Sequence[str] | None) -> int:
         return exit_codes.USAGE
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else exit_codes.OK
-    except KeyboardInterrupt:
-        return exit_codes.INTERRUPTED
     except BrokenPipeError:
         terminal.discard(sys.stdout)
         return exit_codes.OK

@@ -23,22 +23,32 @@ from . import targets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from logging import LogRecord
     from types import TracebackType
-    from typing import Any, TextIO
+    from typing import Any, TextIO, TypeVar
 
+    Made = TypeVar("Made")
     Report = dict[str, Any]
 
+# What of a report is text that the user's code had a hand in.
+_TEXTS = ("message", "where", "line")
 ORDER, REPORT, STACK = "order.json", "report.json", "stack.txt"
 # A handler that answers this much after its deadline is still heard, and told that it was late.
 GRACE_S = 0.25
 # What Lambda gives a module to be imported. The handler's own time starts after it.
 SHORTEST_IMPORT_LIMIT_S = 10.0
 # Run with `python -c`, less the current folder that comes first there: a user's file may be named like one of ours.
-BOOT = (
-    "import sys; sys.path[: sys.path[0] == ''] = [sys.argv[1]]; from seekapi._cli import handler_process;"
-    " handler_process.main(sys.argv[1], sys.argv[2])"
-)
+# An interrupt before main() could see to it is no traceback: the command knows of it.
+BOOT = """
+import os, sys
+try:
+    sys.path[: sys.path[0] == ''] = [sys.argv[1]]
+    from seekapi._cli import handler_process
+    handler_process.main(sys.argv[1], sys.argv[2])
+except KeyboardInterrupt:
+    os._exit(130)
+"""
 
 
 class LambdaContext:
@@ -70,16 +80,20 @@ def main(package_parent: str, folder: str) -> None:
     sys.path.remove(package_parent)  # ours; the handler's own place comes there
     with open(os.path.join(folder, ORDER), "rb") as file:
         order = json.load(file)
-    with open(os.path.join(folder, STACK), "w", encoding="utf-8") as stack:
-        try:
-            report = _carry_out(order, stack)
-        except KeyboardInterrupt as interrupt:
-            report = {"outcome": "interrupted", **_place(interrupt.__traceback__)}
-        faulthandler.cancel_dump_traceback_later()
-    _leave(report, folder)
+    own_pid, secrets = os.getpid(), event_secrets(order["event"])
+    # Never closed: the handler may have closed the descriptor already (os.closerange), and opened another in its place.
+    stack = open(os.path.join(folder, STACK), "w", encoding="utf-8")  # noqa: SIM115
+    try:
+        report = _carry_out(order, stack, own_pid)
+    except KeyboardInterrupt:
+        report = {"outcome": "interrupted", **_place(sys.exc_info()[2])}
+    _end_if_forked(own_pid)
+    faulthandler.cancel_dump_traceback_later()
+    _leave(_redacted(report, secrets), folder)
 
 
-def _carry_out(order: dict[str, Any], stack: TextIO) -> Report:
+def _carry_out(order: dict[str, Any], stack: TextIO, own_pid: int) -> Report:
+    secrets = event_secrets(order["event"])  # as it came: the handler may change it
     target = targets.parse(order["target"])
     timeout_s: float = order["timeout_s"]
     sys.argv = [target.place]
@@ -95,6 +109,7 @@ def _carry_out(order: dict[str, Any], stack: TextIO) -> Report:
         return {"outcome": "unimportable", "message": str(error)}
     except BaseException as error:
         return {"outcome": "unimportable", "message": f"cannot import {target.place}: {_said(error)}", **_fault(error)}
+    _end_if_forked(own_pid)
     _end_after(timeout_s + GRACE_S, stack, mark="handler\n")
     context = LambdaContext(target.name, order["request_id"], timeout_s)
     started = time.monotonic()
@@ -103,7 +118,7 @@ def _carry_out(order: dict[str, Any], stack: TextIO) -> Report:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        report = _raised(error, order["event"])
+        report = _raised(error, secrets)
     else:
         report = {**_returned(value), **(failures[-1] if failures else {})}
     return {**report, "seconds": time.monotonic() - started}
@@ -143,25 +158,71 @@ def _end_after(seconds: float, stack: TextIO, mark: str = "") -> None:
 
 def _returned(value: object) -> Report:
     try:
-        text = json_text.encode(value, what="result")
-    except SerializationError as error:
-        hint = ""
-        if hasattr(value, "__await__"):
-            getattr(value, "close", int)()  # or Python complains that it was never awaited
-            hint = ". An `async def` handler is not awaited, neither here nor on Lambda"
-        return {"outcome": "not_json", "message": f"what the handler returned is not JSON: {error}{hint}"}
-    return {"outcome": "returned", "value_json": text}
+        return {"outcome": "returned", "value_json": json_text.encode(value, what="result")}
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # of the user's own classes (a dict whose items() raises)
+        reason = str(error) if type(error) is SerializationError else _said(error)
+    hint = _safely(lambda: _hint(value), "")
+    return {"outcome": "not_json", "message": f"what the handler returned is not JSON: {reason}{hint}"}
 
 
-def _raised(error: BaseException, event: Any) -> Report:
+def _hint(value: Any) -> str:
+    if not hasattr(value, "__await__"):
+        return ""
+    getattr(value, "close", int)()  # or Python complains that it was never awaited
+    return ". An `async def` handler is not awaited, neither here nor on Lambda"
+
+
+def _raised(error: BaseException, secrets: list[str]) -> Report:
+    # The first frame is ours: the call of the handler.
+    trace = sys.exc_info()[2]
+    text = _traceback_text(error, trace.tb_next if trace else None)
+    _talk(_redactor(secrets).text(text))
+    return {"outcome": "raised", "message": _said(error), **_place(trace)}
+
+
+def _traceback_text(error: BaseException, trace: TracebackType | None) -> str:
     import traceback
 
-    redact = _redaction.Redactor([*_settings.secrets(), *event_secrets(event)]).text
-    # The first frame is ours: the call of the handler.
-    trace = error.__traceback__.tb_next if error.__traceback__ else None
-    text = "".join(traceback.format_exception(type(error), error, trace))
-    sys.stderr.write(redact(text))
-    return {"outcome": "raised", "message": redact(_said(error)), **_place(error.__traceback__)}
+    def whole() -> str:
+        return "".join(traceback.format_exception(type(error), error, trace))
+
+    def without_the_error() -> str:
+        return "".join(traceback.format_tb(trace)) + _said(error) + "\n"
+
+    return _safely(whole, "") or _safely(without_the_error, "")
+
+
+def _talk(text: str) -> None:
+    """Write to stderr; if the handler has closed or replaced it, to the descriptor that was below it."""
+    try:
+        sys.stderr.write(text)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        with suppress(OSError):
+            os.write(2, text.encode("utf-8", "backslashreplace"))
+
+
+def _safely(make: Callable[[], Made], otherwise: Made) -> Made:
+    """What `make` returns, `otherwise` if it raises: whatever the user's own classes do, the rest can still be told."""
+    try:
+        return make()
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        return otherwise
+
+
+def _redacted(report: Report, secrets: list[str]) -> Report:
+    """The report without the secrets that are known here; a module may have set some that the command does not know."""
+    redact = _redactor(secrets).text
+    return {**report, **{name: redact(str(report[name])) for name in _TEXTS if report.get(name)}}
+
+
+def _redactor(secrets: list[str]) -> _redaction.Redactor:
+    return _redaction.Redactor([*_settings.secrets(), *secrets])
 
 
 def event_secrets(event: Any) -> list[str]:
@@ -174,29 +235,48 @@ def event_secrets(event: Any) -> list[str]:
 
 def _said(error: BaseException) -> str:
     """The exception as the last line of a traceback shows it."""
-    try:
-        text = str(error.msg if isinstance(error, SyntaxError) else error)
-    except Exception:
-        text = ""
-    return f"{type(error).__name__}: {text}".rstrip(": ")
+
+    def message() -> str:
+        is_of_syntax = _safely(lambda: isinstance(error, SyntaxError), False)
+        return str(getattr(error, "msg", "") if is_of_syntax else error)
+
+    return _safely(lambda: f"{type(error).__name__}: {_safely(message, '')}".rstrip(": "), "an unspeakable exception")
 
 
 def _fault(error: BaseException) -> Report:
     """Where importing failed: for a SyntaxError that is the file that Python could not read."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return {"where": f"{places.shown_path(error.filename)}:{error.lineno}", "line": (error.text or "").strip()}
-    return _place(error.__traceback__)
+
+    def of_syntax() -> Report:
+        if isinstance(error, SyntaxError) and error.filename:
+            return {"where": f"{places.shown_path(error.filename)}:{error.lineno}", "line": (error.text or "").strip()}
+        return {}
+
+    return _safely(of_syntax, {}) or _place(sys.exc_info()[2])
 
 
 def _place(trace: TracebackType | None) -> Report:
-    place = places.of(trace)
+    place = _safely(lambda: places.of(trace), None)
     return {"where": place[0], "line": place[1]} if place else {}
 
 
-def _leave(report: Report, folder: str) -> None:
+def _end_if_forked(own_pid: int) -> None:
+    """End a child that the handler has forked and that came back from it: only the first process has a report to leave.
+
+    It has no watchdog either, whose end waiting for it would wait for ever.
+    """
+    if os.getpid() != own_pid:
+        _flush()
+        os._exit(0)
+
+
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with suppress(Exception):  # the handler may have closed or replaced it
+        with suppress(BaseException):  # the handler may have closed or replaced it
             stream.flush()
+
+
+def _leave(report: Report, folder: str) -> None:
+    _flush()
     unfinished = os.path.join(folder, f"{REPORT}.tmp")
     with open(unfinished, "w", encoding="ascii") as file:
         json.dump(report, file)

@@ -119,14 +119,15 @@ def _run(
     judged = verdict.of(ended, arguments.timeout)
     if judged["error"]:
         judged["error"] = {name: text and redact(text) for name, text in judged["error"].items()}
+    log, log_is_cut = supervisor.shown_log(ended, redact)
     outcome: verdict.Verdict = {
         "target": str(target),
         **judged,
         "job_uuid": job_uuid or None,
         "request_id": request_id,
         **(artifacts.added() if artifacts else verdict.NOTHING_ADDED),
-        "log": redact(ended.log),
-        "log_is_cut": ended.log_is_cut,
+        "log": log,
+        "log_is_cut": log_is_cut,
     }
     return _tell(arguments, outcome)
 

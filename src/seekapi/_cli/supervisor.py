@@ -17,6 +17,7 @@ from . import handler_process, terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
     from typing import Any
 
@@ -26,10 +27,15 @@ MARGIN_S = 3.0
 LAST_OUTPUT_S = 0.2
 LOOK_EVERY_S = 0.05
 LARGEST_LOG = 256 * 1024
+# So much more is kept, since a secret can only be masked if it is whole. Longer than any that we know of.
+LOG_MARGIN = 16 * 1024
 
 
 class Ended:
-    """How the process ended. `report` is None if it left none; `stack` is what it wrote when its time was up."""
+    """How the process ended. `report` is None if it left none; `stack` is what it wrote when its time was up.
+
+    `log` is for `shown_log()`: as it was printed, and longer than what is to be seen of it.
+    """
 
     __slots__ = ("interrupted", "killed_late", "log", "log_is_cut", "report", "return_code", "stack")
 
@@ -78,15 +84,24 @@ def supervise(folder: str, environ: dict[str, str], timeout_s: float) -> Ended:
     return ended
 
 
+def shown_log(ended: Ended, redact: Callable[[str], str]) -> tuple[str, bool]:
+    """The beginning of the log, at most LARGEST_LOG characters and masked by `redact`, and whether there was more."""
+    log = redact(ended.log)
+    if ended.log_is_cut:
+        # Its end may be half a secret, which nobody recognises.
+        log = log[:-LOG_MARGIN]
+    return log[:LARGEST_LOG], ended.log_is_cut or len(log) > LARGEST_LOG
+
+
 class _Output(threading.Thread):
-    """Shows what the process prints while it prints it, and keeps the beginning of it."""
+    """Shows what the process prints while it prints it, and keeps the beginning of it, and a margin."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         super().__init__(name="seekapi-output", daemon=True)
         assert process.stdout is not None
         self._pipe = process.stdout
         self._kept: list[str] = []
-        self._room = LARGEST_LOG
+        self._room = LARGEST_LOG + LOG_MARGIN
         self._is_cut = False
 
     def run(self) -> None:

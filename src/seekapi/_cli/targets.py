@@ -1,13 +1,14 @@
 """What TARGET means: `worker.py`, `worker.py:name` or `package.module:name`, and how the handler in it is found.
 
-A file is imported as `python worker.py` would find it: its own folder comes first on sys.path. A module is looked
-up from the current folder.
+A file is imported as `python worker.py` would find it: its own folder comes first on sys.path. It may have the name
+of a module of Python (`random.py`): that name stays Python's. A module is looked up from the current folder.
 """
 
 from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ def _refuse_other_file(place: str) -> None:
 
 def load(target: Target) -> Handler:
     """Import the target and return its handler. What the user's module raises comes through as it is."""
+    if target.is_file:
+        _keep_pythons_own(_stem(target.place))
     sys.path.insert(0, os.path.dirname(os.path.abspath(target.place)) if target.is_file else os.getcwd())
     module = _load_file(target.place) if target.is_file else _load_module(target.place)
     if not hasattr(module, target.name):
@@ -75,14 +78,27 @@ def load(target: Target) -> Handler:
 def _load_file(path: str) -> ModuleType:
     from importlib.util import module_from_spec, spec_from_file_location
 
-    stem = os.path.splitext(os.path.basename(path))[0]
+    stem = _stem(path)
     # A worker in `json.py` must not replace the json that everybody uses.
-    name = stem if stem not in sys.modules else f"{stem}_worker"
+    name = f"{stem}_worker" if stem in sys.modules or stem in sys.stdlib_module_names else stem
     spec = spec_from_file_location(name, os.path.abspath(path))
     assert spec is not None and spec.loader is not None  # parse() has seen to the suffix
     module = sys.modules[name] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def _stem(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def _keep_pythons_own(name: str) -> None:
+    """Import Python's module of that name, if there is one, before the worker's folder is where it would be found."""
+    from importlib import import_module
+
+    if name in sys.stdlib_module_names:
+        with suppress(ImportError):  # of another operating system, or left out of this Python
+            import_module(name)
 
 
 def _load_module(name: str) -> ModuleType:

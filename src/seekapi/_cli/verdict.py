@@ -12,6 +12,7 @@ from .._backends import local, local_names
 from .._backends.local_rows import read_rows
 from .._protocol import envelopes, json_text
 from .._worker import places
+from ..errors import SerializationError
 from . import exit_codes, handler_process
 
 TYPE_CHECKING = False
@@ -28,13 +29,14 @@ _EXIT_CODE_OF_ERROR = {
 }
 NOTHING_ADDED: Verdict = {"pushes": [], "files": [], "charges": [], "artifacts": None}
 _ESCAPE = re.compile(r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U000[0-9a-f]{5}")
+# How much deeper than a value is nested it is printed: inside the outcome, and below the calls that print it.
+_DEEPER_PRINTED = 20
 _STACK_LINE = re.compile(r'^  File "(?P<path>.+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
 
 
 def of(ended: Ended, timeout_s: float) -> Verdict:
     """Status, exit code, error and answer of a process that has ended."""
-    report = ended.report or {}
-    value = json_text.decode(report["value_json"].encode()) if "value_json" in report else None
+    report, value = _read(ended.report or {})
     verdict = _judged(ended, report, value, timeout_s)
     if ended.interrupted:
         verdict = _bad("interrupted", exit_codes.INTERRUPTED, "INTERRUPTED", "interrupted by Ctrl-C", report)
@@ -55,6 +57,21 @@ def refused(message: str) -> Verdict:
         "log": "",
         "log_is_cut": False,
     }
+
+
+def _read(report: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """The report, and the value in it. One that this process cannot read and print again is no JSON to anybody else."""
+    if "value_json" not in report:
+        return report, None
+    try:
+        value = printed = json_text.parse(report["value_json"])
+        for _ in range(_DEEPER_PRINTED):
+            printed = [printed]
+        json_text.encode(printed, what="result")
+    except (json_text.JsonError, SerializationError) as error:
+        reason = error if isinstance(error, SerializationError) else f"result: {error}"
+        return {**report, "outcome": "not_json", "message": f"what the handler returned is not JSON: {reason}"}, None
+    return report, value
 
 
 def _judged(ended: Ended, report: dict[str, Any], value: Any, timeout_s: float) -> Verdict:

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .._redaction import Redactor
+
     Envelope = dict[str, Any]
 
 WORKER_ERROR = "WORKER_ERROR"
@@ -25,6 +27,10 @@ CONFIGURATION_ERROR = "CONFIGURATION_ERROR"
 
 # Lambda takes 6 MB, but a message is for a person: this is a screenful, and keeps the envelope below 4 KiB.
 LONGEST_MESSAGE_BYTES = 2048
+
+LONGEST_CODE = 64
+# A whole number beyond 1e308 is no number to most readers of JSON, and Python refuses to print the longest.
+_LARGEST_INT_BITS = 1024
 
 # The first that fits counts. An error of ours that is not here is the handler's own misuse of a call: WORKER_ERROR.
 _CODE_OF: tuple[tuple[type[BaseException], str], ...] = (
@@ -61,9 +67,11 @@ def failure(code: str, message: str, request_id: object = None) -> Envelope:
 
 def code_of(error: BaseException) -> str:
     """The envelope code for whatever ended a job."""
-    if isinstance(error, errors.Fail):
-        return _text_of(error.code) or WORKER_ERROR
-    return next((code for kind, code in _CODE_OF if isinstance(error, kind)), WORKER_ERROR)
+    # By type: `isinstance` asks the error itself for its class, and it may answer with an exception.
+    kind = type(error)
+    if issubclass(kind, errors.Fail):
+        return _attribute_of(error, "code") or WORKER_ERROR
+    return next((code for ours, code in _CODE_OF if issubclass(kind, ours)), WORKER_ERROR)
 
 
 def message_of(error: BaseException) -> str:
@@ -71,25 +79,84 @@ def message_of(error: BaseException) -> str:
 
     Whatever `__str__` does, a text comes back.
     """
-    if isinstance(error, errors.Fail):
-        return _text_of(error.message)
-    text = _text_of(error)
-    if isinstance(error, errors.SeekApiError) and text:
+    if issubclass(type(error), errors.Fail):
+        text = text_of(error)
+        # Without a message the text of a Fail is its code, or what a subclass was made with.
+        return _attribute_of(error, "message") or ("" if text == _attribute_of(error, "code") else text)
+    text = text_of(error)
+    if issubclass(type(error), errors.SeekApiError) and text:
         return text
     # "only 2 left" speaks for itself; "'name'", "5" and "" do not.
-    return text if " " in text.strip() else f"{type(error).__name__}: {text}".rstrip(": ")
+    return text if " " in text.strip() else f"{_name_of(type(error))}: {text}".rstrip(": ")
+
+
+def request_id_of(value: Any, redactor: Redactor) -> str | int | float | None:
+    """A request id as JSON can hold it: a scalar as it is, anything else as its text; None if it is falsy."""
+    kind = type(value)
+    if value is None or kind is bool:
+        return value or None
+    # As the plain types: a subclass (an enum, a stranger's) may have methods of its own.
+    if issubclass(kind, str):
+        return _utf8(str.__str__(value))
+    if issubclass(kind, int) and (number := int.__int__(value)).bit_length() <= _LARGEST_INT_BITS:
+        return number
+    if issubclass(kind, float) and abs(real := float.__float__(value)) < float("inf"):
+        return real
+    return _utf8(redactor.start(text_of(value), LONGEST_CODE)) if _is_true(value) else None
+
+
+def code_shown(code: str, redactor: Redactor) -> str:
+    """A code fit to be seen: redacted, and LONGEST_CODE characters at most."""
+    return _utf8(redactor.start(code, LONGEST_CODE))[:LONGEST_CODE]
+
+
+def message_shown(message: str, redactor: Redactor) -> str:
+    """A message fit to be seen: redacted, and LONGEST_MESSAGE_BYTES at most."""
+    return capped(redactor.start(message, LONGEST_MESSAGE_BYTES, "…"))
 
 
 def capped(message: str) -> str:
     """`message`, cut to LONGEST_MESSAGE_BYTES of UTF-8, and free of what has no UTF-8 form."""
-    raw = message.encode("utf-8", "backslashreplace")
+    text = _utf8(message)
+    raw = text.encode("utf-8")
     if len(raw) <= LONGEST_MESSAGE_BYTES:
-        return raw.decode("utf-8")
+        return text
     return raw[: LONGEST_MESSAGE_BYTES - 3].decode("utf-8", "ignore") + "…"
 
 
-def _text_of(value: object) -> str:
+def text_of(value: object) -> str:
+    """`str(value)` as a plain string; whatever `__str__` does, a text comes back."""
     try:
-        return str(value)
-    except Exception:
-        return f"{type(value).__name__} (its text cannot be had)"
+        return str.__str__(str(value))  # without the methods of a subclass of str
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException:
+        return f"{_name_of(type(value))} (its text cannot be had)"
+
+
+def _attribute_of(error: BaseException, name: str) -> str:
+    try:
+        return text_of(getattr(error, name))
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException:
+        return ""
+
+
+def _is_true(value: object) -> bool:
+    try:
+        return bool(value)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException:
+        return True
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _name_of(kind: type) -> str:
+    # As `type` has it: a metaclass may define a `__name__` of its own.
+    name: str = type.__dict__["__name__"].__get__(kind)
+    return str.__str__(name)

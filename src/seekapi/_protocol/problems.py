@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 RETRYABLE_STATUSES = frozenset((408, 425, 429, 500, 502, 503, 504))
 LONGEST_SERVER_MESSAGE = 500
+# What is left out before the end of a longer message, since the cut may fall into a secret. No form of one is longer.
+_LONGEST_SECRET = 8 * 1024
 
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -161,9 +163,16 @@ def _code_and_message(reply: dict[str, Any] | None, redact: Redact) -> tuple[str
     source = error if isinstance(error, dict) else reply
     code = source.get("code")
     message = source.get("message") or source.get("detail") or (error if isinstance(error, str) else "")
-    text = redact(message)[:LONGEST_SERVER_MESSAGE] if isinstance(message, str) else ""
+    text = _start_of(message, redact) if isinstance(message, str) else ""
     shown = "".join(c if c.isprintable() else " " for c in text)
     return (code if isinstance(code, str) and _CODE.fullmatch(code) and redact(code) == code else None), shown
+
+
+def _start_of(message: str, redact: Redact) -> str:
+    """What can be shown of a message, redacted; one of megabytes costs no more time than one of a page."""
+    longest = LONGEST_SERVER_MESSAGE + _LONGEST_SECRET
+    redacted = redact(message[:longest])
+    return (redacted[:-_LONGEST_SECRET] if len(message) > longest else redacted)[:LONGEST_SERVER_MESSAGE]
 
 
 def _request_id(response: Response, redact: Redact) -> str | None:

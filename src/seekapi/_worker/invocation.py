@@ -39,8 +39,9 @@ def run(event: Mapping[str, Any], context: Any, user_fn: Callable[[Any], Any]) -
     request_id: object = None
     redactor = _redaction.Redactor()
     try:
-        request_id = getattr(context, "aws_request_id", None)
+        # First what must not be seen: whatever is touched from here on may raise with a secret in its text.
         redactor = _redactor_of(event)
+        request_id = _request_id_of(context, redactor)
         _run(event, context, user_fn, request_id, redactor)
         return envelopes.success(request_id)
     except (KeyboardInterrupt, GeneratorExit):
@@ -126,20 +127,34 @@ def _push_result(job_context: Mapping[str, str], result: object) -> None:
 
 
 def _redactor_of(event: Any) -> _redaction.Redactor:
-    """Knows every secret of this job; an event that is no dict has none."""
-    secrets = _settings.secrets()
-    if hasattr(event, "get"):
-        token, url = event.get("execution_token"), event.get("input_presigned_url")
-        secrets += [token if isinstance(token, str) else "", *_redaction.url_secrets(url)]
-    return _redaction.Redactor(secrets)
+    """Knows every secret of this job; an event that is no dict, or does not let itself be asked, has none."""
+    redactor = _redaction.Redactor(_settings.secrets())
+    for name in ("execution_token", "input_presigned_url"):
+        try:
+            value = event.get(name)
+            redactor = redactor.also([value] if name == "execution_token" else _redaction.url_secrets(value))
+        except (Exception, SystemExit):
+            continue  # _run meets the same event, and says what is wrong with it
+    return redactor
+
+
+def _request_id_of(context: Any, redactor: _redaction.Redactor) -> str | int | float | None:
+    """The request id of a Lambda context as the envelope can hold it; one that cannot be had costs no job."""
+    try:
+        return envelopes.request_id_of(getattr(context, "aws_request_id", None), redactor)
+    except Exception:
+        return None
 
 
 def _failure(error: BaseException, request_id: object, redactor: _redaction.Redactor) -> Envelope:
     """The envelope for what went wrong. The whole traceback, redacted, goes to the log."""
-    from contextlib import suppress
-
-    code = envelopes.code_of(error)
-    message = envelopes.capped(redactor.text(envelopes.message_of(error)))
-    with suppress(Exception):  # a broken log handler must not cost the answer
+    code, message = envelopes.WORKER_ERROR, "the job failed with an error that cannot be shown"
+    try:
+        code = envelopes.code_shown(envelopes.code_of(error), redactor)
+        message = envelopes.message_shown(envelopes.message_of(error), redactor)
         logs.log_failure(error, code, redactor)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException:
+        pass  # a broken log handler, or a hostile error, must not cost the answer
     return envelopes.failure(code, message, request_id)

@@ -19,15 +19,19 @@ LOGGER_NAME = "seekapi"
 CODE, WHERE, LINE = "seekapi_code", "seekapi_where", "seekapi_line"
 # A recursion or an exception that carries a document must not drown the log.
 LONGEST_TRACEBACK = 32 * 1024
+LONGEST_LINE = 1024
 
 _PACKAGE_FOLDER = __file__.rpartition("_worker")[0]
 
 
 def warn(message: str, *details: object) -> None:
     """One line for the person who reads the log. Never raises."""
-    import logging
+    from contextlib import suppress
 
-    logging.getLogger(LOGGER_NAME).warning(message, *details)
+    with suppress(Exception):  # `logging` itself raises where sys.stderr is closed
+        import logging
+
+        logging.getLogger(LOGGER_NAME).warning(message, *details)
 
 
 def log_failure(error: BaseException, code: str, redactor: Redactor) -> None:
@@ -36,35 +40,46 @@ def log_failure(error: BaseException, code: str, redactor: Redactor) -> None:
 
     from .._protocol import envelopes
 
-    place = {name: value and redactor.text(value) for name, value in _place(error).items()}
+    place = {name: value and redactor.start(value, LONGEST_LINE, "…") for name, value in _place(error).items()}
     extra = {CODE: code, **place}
     logger = logging.getLogger(LOGGER_NAME)
-    if isinstance(error, Fail):
+    message = envelopes.message_shown(envelopes.message_of(error), redactor)
+    if issubclass(type(error), Fail):
         # It was meant, so there is nothing to trace.
-        verdict = f"{code}: {envelopes.capped(redactor.text(envelopes.message_of(error)))}".rstrip(": ")
+        verdict = f"{code}: {message}".rstrip(": ")
         logger.error("job failed: %s", " ".join(verdict.splitlines()), extra=extra)
         return
-    logger.error("job failed: %s\n%s", code, _traceback(error, redactor), extra=extra)
+    logger.error("job failed: %s\n%s", code, _traceback(error, redactor) or message, extra=extra)
 
 
 def _traceback(error: BaseException, redactor: Redactor) -> str:
+    """The redacted traceback; "" if the error is of a kind that does not let it be told."""
     import traceback
 
-    lines = traceback.format_exception(type(error), error, _from_user_code(error.__traceback__))
+    try:
+        lines = traceback.format_exception(type(error), error, _from_user_code(error.__traceback__))
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException:
+        return ""
     text = "".join(lines).rstrip()
-    if len(text) > LONGEST_TRACEBACK:
-        text = f"{text[: LONGEST_TRACEBACK // 2]}\n  [...]\n{text[-LONGEST_TRACEBACK // 2 :]}"
-    return redactor.text(text).encode("utf-8", "backslashreplace").decode("utf-8")
+    half = LONGEST_TRACEBACK // 2
+    if len(text) <= LONGEST_TRACEBACK:
+        text = redactor.text(text)
+    else:
+        text = f"{redactor.start(text, half)}\n  [...]\n{redactor.end(text, half)}"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _place(error: BaseException) -> dict[str, str | None]:
-    from contextlib import suppress
-
     from . import places
 
-    place = None
-    with suppress(Exception):  # the current folder may be gone; that must not cost the log
+    try:
         place = places.of(error.__traceback__)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException:
+        place = None  # the current folder may be gone, or the error hostile; that must not cost the log
     return dict(zip((WHERE, LINE), place or (None, None), strict=True))
 
 

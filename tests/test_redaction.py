@@ -170,13 +170,14 @@ def test_no_secret_is_cut_in_half(offset, length):
         assert start.startswith("é é") and end.endswith("ü ü")
 
 
-def test_a_cut_after_many_secrets_shows_no_half():
-    """Masking makes a text shorter, and what lay behind the cut moves forward."""
-    secret = "0123456789" * 5
+@pytest.mark.parametrize("secret", ["0123456789" * 10, "0123456789" * 2000], ids=["short", "beyond the margin"])
+def test_a_cut_after_many_secrets_shows_no_half(secret):
+    """Masking makes a text shorter, and what lay at the cut moves forward."""
     redactor = Redactor([secret])
+    text = (secret + ",") * 200
 
-    for length in range(10, 120):
-        shown = redactor.start((secret + ",") * 1000, length) + redactor.end((secret + ",") * 1000, length)
+    for length in range(600, 720, 7):
+        shown = redactor.start(text, length) + redactor.end(text, length)
         assert not any(digit in shown for digit in "0123456789")
 
 
@@ -187,18 +188,19 @@ def test_a_short_text_is_masked_whole():
     assert redactor.start("hunter2-hunter2 ok", 50) == redactor.end("hunter2-hunter2 ok", 50) == "*** ok"
 
 
-@pytest.mark.parametrize("before", ["", "a." * 220, "a." * 245])
-def test_a_long_message_of_the_platform_is_cut_before_and_after_masking(before):
+def test_a_long_message_of_the_platform_is_cut_before_and_after_masking():
     """30 KB of anything take no time, and the secret at the cut is not shown in part."""
     asked: list[int] = []
-    redactor = Redactor(["0123456789" * 5])
+    redactor = Redactor(["0123456789" * 10])
 
     def redact(text: str) -> str:
         asked.append(len(text))
         return redactor.text(text)
 
-    body = json.dumps({"message": before + ("0123456789" * 5 + " ") * 20_000}).encode()
-    error = problems.error_from(Response(400, Headers(), body), redact=redact)
+    for shift in range(0, 110, 10):
+        body = json.dumps({"message": "-" * shift + ("0123456789" * 10 + " ") * 300}).encode()
+        error = problems.error_from(Response(400, Headers(), body), redact=redact)
 
-    assert error is not None and not any(digit in str(error).partition("(")[2] for digit in "0123456789")
-    assert max(asked) <= 16 * 1024 and len(str(error)) < 600
+        assert error is not None and len(str(error)) < 600
+        assert not any(digit in str(error).partition("(")[2] for digit in "0123456789")
+    assert max(asked) <= 16 * 1024

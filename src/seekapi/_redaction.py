@@ -17,8 +17,8 @@ MASK = "***"
 # A shorter "secret" is a word of the language ("local", "test"): masking it would garble every message.
 SHORTEST_SECRET = 6
 
-# No secret is longer, unless it is a known one: what is left out beside the cut in a text that is too long, so that half
-# of a secret is never shown.
+# What is left out beside the cut in a text that is too long, so that half of a secret is never shown: no secret is
+# longer, unless it is a known one.
 LEAST_MARGIN = 8 * 1024
 
 # What a secret looks like, and what stands in its place. As text: compiling them takes longer than a whole request, and

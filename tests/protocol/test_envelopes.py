@@ -99,7 +99,7 @@ def test_a_fail_without_a_message_repeats_not_its_code():
 
     assert envelopes.message_of(errors.Fail("NO_STOCK")) == ""
     assert envelopes.message_of(OwnArguments("chair")) == "chair"
-    assert envelopes.code_of(OwnArguments("chair")) == "WORKER_ERROR"
+    assert envelopes.code_of(OwnArguments("chair")) == OwnArguments("chair").code == "WORKER_ERROR"
 
 
 def test_a_lone_surrogate_is_shown_not_raised():

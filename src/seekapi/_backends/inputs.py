@@ -79,9 +79,9 @@ def _read_file(url: str, max_bytes: int) -> bytes:
     path = _path_of(url)
     problem = ""
     try:
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with open(fd, "rb") as file:
-            status = os.fstat(fd)
+        # A pipe without a writer would hold a plain open() for ever.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
+            status = os.fstat(file.fileno())
             if stat.S_ISREG(status.st_mode) and status.st_size <= max_bytes:
                 return file.read()
         problem = f"larger than {_limit(max_bytes)}" if stat.S_ISREG(status.st_mode) else "not a regular file"

@@ -262,7 +262,7 @@ def _place(trace: TracebackType | None) -> Report:
 def _end_if_forked(own_pid: int) -> None:
     """End a child that the handler has forked and that came back from it: only the first process has a report to leave.
 
-    It has no watchdog either, whose end waiting for it would wait for ever.
+    Nor has it the watchdog's thread, which to call off (or set anew) would be to wait for ever.
     """
     if os.getpid() != own_pid:
         _flush()

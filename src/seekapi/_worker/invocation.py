@@ -155,6 +155,6 @@ def _failure(error: BaseException, request_id: object, redactor: _redaction.Reda
         logs.log_failure(error, code, redactor)
     except (KeyboardInterrupt, GeneratorExit):
         raise
-    except BaseException:
-        pass  # a broken log handler, or a hostile error, must not cost the answer
+    except BaseException:  # noqa: S110 (a broken log handler, or a hostile error, must not cost the answer)
+        pass
     return envelopes.failure(code, message, request_id)

@@ -79,9 +79,11 @@ def _read(path: str) -> dict[str, Any]:
     warning = _warning(path, found)
     if warning and warning not in _given:
         import logging
+        from contextlib import suppress
 
         _given.add(warning)
-        logging.getLogger("seekapi").warning("%s", warning)
+        with suppress(Exception):  # a closed stderr is no reason to lose a job
+            logging.getLogger("seekapi").warning("%s", warning)
     return found
 
 

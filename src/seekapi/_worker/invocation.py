@@ -42,7 +42,7 @@ def run(event: Mapping[str, Any], context: Any, user_fn: Callable[[Any], Any]) -
         # First what must not be seen: whatever is touched from here on may raise with a secret in its text.
         redactor = _redactor_of(event)
         request_id = _request_id_of(context, redactor)
-        _run(event, context, user_fn, request_id, redactor)
+        _run(event, context, user_fn, request_id)
         return envelopes.success(request_id)
     except (KeyboardInterrupt, GeneratorExit):
         raise
@@ -66,13 +66,7 @@ def worker(fn: Callable[[Any], Any]) -> Handler:
     return update_wrapper(handler, fn) if hasattr(fn, "__name__") else handler
 
 
-def _run(
-    event: Mapping[str, Any],
-    lambda_context: Any,
-    user_fn: Callable[[Any], Any],
-    request_id: object,
-    redactor: _redaction.Redactor,
-) -> None:
+def _run(event: Mapping[str, Any], lambda_context: Any, user_fn: Callable[[Any], Any], request_id: object) -> None:
     """The job itself; returns if and only if the result is delivered."""
     now = time.monotonic()
     job_deadline = deadline.job_deadline(now, deadline.remaining_seconds(lambda_context))

@@ -278,8 +278,9 @@ def _flush() -> None:
 def _leave(report: Report, folder: str) -> None:
     _flush()
     unfinished = os.path.join(folder, f"{REPORT}.tmp")
-    with open(unfinished, "w", encoding="ascii") as file:
-        json.dump(report, file)
+    # As bytes: looking up a codec imports it, which fails where the handler has removed the current folder.
+    with open(unfinished, "wb") as file:
+        file.write(json.dumps(report).encode("ascii"))
     os.replace(unfinished, os.path.join(folder, REPORT))
     # Not sys.exit: a thread of the handler that never ends must not keep the process.
     os._exit(0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 
-from .._protocol import json_text
+from .._protocol import json_text, problems
 from .._protocol.messages import Request, Response
 from ..errors import InputExpired, InputFetchError, MissingInputError, TransportError
 
@@ -24,7 +24,6 @@ MAX_REDIRECTS = 3
 _RETRYABLE_CODES = frozenset(
     ("SlowDown", "InternalError", "RequestTimeout", "ServiceUnavailable", "RequestTimeTooSlow")
 )
-_RETRYABLE_STATUSES = frozenset((408, 425, 429, 500, 502, 503, 504))
 
 
 def read_input(url: str, settings: Settings, deadline: float) -> Any:
@@ -104,7 +103,6 @@ def _path_of(url: str) -> str:
 
 def _download(url: str, settings: Settings, deadline: float) -> tuple[str, str]:
     """The text at `url`, and what its sender called it: a page of HTML explains itself so."""
-    from .._protocol.problems import media_type_of
     from .._transport import Policy
     from .remote import shared_transport
 
@@ -120,7 +118,7 @@ def _download(url: str, settings: Settings, deadline: float) -> tuple[str, str]:
     request = Request("GET", url, [("Accept", "application/json, */*;q=0.5")])
     try:
         response = shared_transport(settings).send(request, deadline, policy)
-        described = f" ({media_type_of(response)})"
+        described = f" ({problems.media_type_of(response)})"
         return _text_of(response.body, described), described
     except TransportError as error:
         # The promise of 1.0 around the input is ValueError, and the fault is the input's, not a delivery's.
@@ -153,12 +151,10 @@ def _judge(response: Response) -> InputFetchError | None:
     status = response.status
     described = f"HTTP {status}" + (f" {code}" if code else "")
     retry_after = None
-    if status in _RETRYABLE_STATUSES:
+    if status in problems.RETRYABLE_STATUSES:
         import time
 
-        from .._protocol.problems import retry_after_of
-
-        retry_after = retry_after_of(response, time.time())
+        retry_after = problems.retry_after_of(response, time.time())
     if code == "AccessDenied" and "expired" in message.lower():
         return InputExpired(
             f"the job input could not be fetched: {described}: the presigned URL has expired", status=status, code=code
@@ -172,7 +168,7 @@ def _judge(response: Response) -> InputFetchError | None:
         f"the job input could not be fetched: {described}" + (f" ({hint})" if hint else ""),
         status=status,
         code=code or None,
-        retryable=status in _RETRYABLE_STATUSES or code in _RETRYABLE_CODES,
+        retryable=status in problems.RETRYABLE_STATUSES or code in _RETRYABLE_CODES,
         retry_after=retry_after,
     )
 

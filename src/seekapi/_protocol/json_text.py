@@ -2,6 +2,7 @@
 
 Strict means: UTF-8 (a byte order mark is tolerated), no NaN or Infinity, nesting and integers that a reader
 survives. Of duplicate keys the last wins, as in most readers. Lone surrogates pass, as `\\ud800` escapes.
+What is not JSON by itself (a dataclass, a datetime) has one form, which json_forms.py gives it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class JsonError(ValueError):
 
 
 def encode(value: object, *, what: str = "data", ascii_only: bool = True, indent: int | None = None) -> str:
-    """`value` as JSON text.
+    """`value` as JSON text; a dataclass, datetime, UUID, Path, Enum, Decimal, set or model in its one form.
 
     `what` names the value in the error (`result.rows[3].price is NaN`). With `ascii_only=False` text stays
     readable, except in a value that holds a lone surrogate, which has no UTF-8 form.
@@ -35,18 +36,54 @@ def encode(value: object, *, what: str = "data", ascii_only: bool = True, indent
     Raises SerializationError, with `.path`.
     """
     try:
-        text = json.dumps(value, allow_nan=False, ensure_ascii=ascii_only, indent=indent)
-        if not ascii_only:
-            text.encode("utf-8")
-        return text
-    except UnicodeEncodeError:
-        return encode(value, what=what, indent=indent)
+        return _dumped(value, ascii_only=ascii_only, indent=indent)
     except RecursionError:
         path, reason = what, "is nested too deeply to be sent as JSON"
     except (TypeError, ValueError):
-        path, reason = _first_fault(value, what)
+        text, path, reason = _with_plain_keys(value, what, ascii_only=ascii_only, indent=indent)
+        if not reason:
+            return text
     # Raised out here, so that no context carries the data along.
     raise SerializationError(f"{path} {reason}", path=path, reason=reason)
+
+
+def _dumped(value: object, *, ascii_only: bool, indent: int | None) -> str:
+    text = json.dumps(value, allow_nan=False, ensure_ascii=ascii_only, indent=indent, default=_form_of)
+    if ascii_only or _is_utf8(text):
+        return text
+    return json.dumps(value, allow_nan=False, indent=indent, default=_form_of)
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _form_of(item: object) -> Any:
+    """What json.dumps asks for where it meets something else than JSON; plain data never gets here."""
+    from . import json_forms
+
+    return json_forms.form_of(item)
+
+
+def _with_plain_keys(value: object, what: str, *, ascii_only: bool, indent: int | None) -> tuple[str, str, str]:
+    """The text of what json.dumps refused, if only keys were the trouble; else the way to the fault, and the reason."""
+    from . import json_forms
+
+    path, reason = _first_fault(value, what)
+    if reason != _NO_FAULT:
+        return "", path, reason
+    try:
+        return _dumped(json_forms.with_plain_keys(value), ascii_only=ascii_only, indent=indent), "", ""
+    except RecursionError:
+        return "", what, "is nested too deeply to be sent as JSON"
+    except json_forms.NoForm as error:
+        return "", what, str(error)
+    except (TypeError, ValueError):
+        return "", path, reason
 
 
 def decode(data: bytes | bytearray) -> Any:
@@ -136,6 +173,11 @@ def _short_int(digits: str) -> int:
     return int(digits)
 
 
+_NO_FAULT = "has no JSON form"
+# A value that goes on for ever is one that makes its own parts anew each time it is asked.
+_DEEPEST = 20_000
+
+
 def _first_fault(value: object, what: str) -> tuple[str, str]:
     """Where `value` stops being JSON, and why. Walks with a stack of its own: the value may be deep or circular."""
     above: set[int] = set()
@@ -145,36 +187,67 @@ def _first_fault(value: object, what: str) -> tuple[str, str]:
         if leaving:
             above.discard(id(item))
             continue
-        reason = _own_fault(item)
+        reason, form = _own_fault(item)
         if reason:
             return path, reason
-        if isinstance(item, (dict, list, tuple)):
-            if id(item) in above:
-                return path, "refers back to itself"
-            above.add(id(item))
-            stack.append((path, item, True))
-            stack.extend((child_path, child, False) for child_path, child in reversed(list(_children(path, item))))
-    return what, "has no JSON form"
+        if form is item and not isinstance(item, (dict, list, tuple)):
+            continue
+        if id(item) in above:
+            return path, "refers back to itself"
+        if len(above) > _DEEPEST:
+            return path, "is nested too deeply to be sent as JSON"
+        above.add(id(item))
+        stack.append((path, item, True))
+        if form is not item:
+            stack.append((path, form, False))
+            continue
+        stack.extend((child_path, child, False) for child_path, child in reversed(list(_children(path, item))))
+    return what, _NO_FAULT
 
 
-def _own_fault(item: object) -> str:
-    if isinstance(item, float) and (item != item or item in (float("inf"), float("-inf"))):
-        shown = "NaN" if item != item else item
-        return f"is {shown}, which JSON does not have (None or a string can stand for it)"
-    if item is None or isinstance(item, (str, int, float, list, tuple)):
+def _own_fault(item: Any) -> tuple[str, Any]:
+    """What is wrong with `item` itself, and what stands for it in JSON."""
+    from . import json_forms
+
+    shown = _no_number(item)
+    if shown:
+        return f"is {shown}, which JSON does not have (None or a string can stand for it)", item
+    try:
+        if isinstance(item, dict):
+            return _fault_of_keys(item), item
+        is_json = item is None or isinstance(item, (str, int, float, list, tuple))
+        return "", item if is_json else json_forms.form_of(item)
+    except json_forms.NoForm as error:
+        return str(error), item
+    except RecursionError:
+        return "is nested too deeply to be sent as JSON", item
+
+
+def _fault_of_keys(item: dict[Any, Any]) -> str:
+    from . import json_forms
+
+    odd = next(filter(None, (_no_number(json_forms.key_of(key)) for key in item)), "")
+    return f"has a key that is {odd}, which JSON does not have" if odd else ""
+
+
+def _no_number(item: object) -> str:
+    """What a float is that is no number to JSON; "" if it is one."""
+    if not isinstance(item, float) or float("-inf") < item < float("inf"):
         return ""
-    if isinstance(item, dict):
-        odd = next((key for key in item if key is not None and not isinstance(key, (str, int, float))), None)
-        return "" if odd is None else f"has a key of type {type(odd).__name__}; JSON keys are strings"
-    hint = ": an async function was called, and not awaited" if hasattr(item, "__await__") else ""
-    return f"is of type {type(item).__name__}, which has no JSON form{hint}"
+    return "NaN" if item != item else "inf" if item > 0 else "-inf"
 
 
 def _children(path: str, item: Any) -> Iterator[tuple[str, object]]:
     if isinstance(item, dict):
         for key, child in item.items():
-            name = str(key)
+            name = _key_text(key)
             yield (f"{path}.{name}" if name.isidentifier() else f"{path}[{json.dumps(name)}]"), child
         return
     for index, child in enumerate(item):
         yield f"{path}[{index}]", child
+
+
+def _key_text(key: object) -> str:
+    from . import json_forms
+
+    return str(json_forms.key_of(key))

@@ -13,7 +13,10 @@ __version__ = "2.0.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._protocol.envelopes import failure, success
+    from ._protocol.schemas.markers import Choices, Doc, Pattern, Range, Secret
+    from ._protocol.schemas import schema
     from ._worker.invocation import run, worker
+    from ._worker.job import AsyncJob, Charge, Job
     from ._worker.operations import (
         charge,
         create_context,
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
         push_file,
         register_request_id,
     )
+    from .client import Client
+    from .client.aio import AsyncClient
     from .errors import (
         ApiError,
         ArgumentError,
@@ -57,26 +62,36 @@ if TYPE_CHECKING:
 __all__ = [
     "ApiError",
     "ArgumentError",
+    "AsyncClient",
+    "AsyncJob",
     "AuthError",
     "Cancelled",
+    "Charge",
+    "Choices",
+    "Client",
     "ConfigurationError",
     "ConflictError",
     "ConnectError",
     "DeadlineExceeded",
     "DeliveryError",
     "DnsError",
+    "Doc",
     "Fail",
     "InputExpired",
     "InputFetchError",
     "InvalidEvent",
     "InvalidInput",
     "InvalidRequestError",
+    "Job",
     "LocalWriteError",
     "MissingInputError",
     "NotFoundError",
+    "Pattern",
     "PayloadTooLargeError",
     "ProtocolError",
+    "Range",
     "RateLimitError",
+    "Secret",
     "SeekApiError",
     "SerializationError",
     "ServerError",
@@ -92,11 +107,22 @@ __all__ = [
     "push_file",
     "register_request_id",
     "run",
+    "schema",
     "success",
     "worker",
 ]
 
 _HOME_OF = dict.fromkeys(__all__, "errors") | {
+    "AsyncJob": "_worker.job",
+    "Charge": "_worker.job",
+    "Job": "_worker.job",
+    "AsyncClient": "client.aio",
+    "Client": "client",
+    "Choices": "_protocol.schemas.markers",
+    "Doc": "_protocol.schemas.markers",
+    "Pattern": "_protocol.schemas.markers",
+    "Range": "_protocol.schemas.markers",
+    "Secret": "_protocol.schemas.markers",
     "charge": "_worker.operations",
     "create_context": "_worker.operations",
     "failure": "_protocol.envelopes",
@@ -106,6 +132,7 @@ _HOME_OF = dict.fromkeys(__all__, "errors") | {
     "push_file": "_worker.operations",
     "register_request_id": "_worker.operations",
     "run": "_worker.invocation",
+    "schema": "_protocol.schemas",
     "success": "_protocol.envelopes",
     "worker": "_worker.invocation",
 }

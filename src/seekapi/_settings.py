@@ -15,17 +15,21 @@ if TYPE_CHECKING:
 
 API_BASE_URL = "WORKER_API_BASE_URL"
 INTERNAL_SECRET = "WORKER_INTERNAL_SECRET"
+CLIENT_URL = "SEEKAPI_URL"
+CLIENT_API_KEY = "SEEKAPI_API_KEY"
 LOCAL_MODE = "SEEKAPI_LOCAL_MODE"
 LOCAL_DIR = "SEEKAPI_LOCAL_DIR"
 LOCAL_FIXTURES = "SEEKAPI_LOCAL_FIXTURES"
 MAX_INPUT_BYTES = "SEEKAPI_MAX_INPUT_BYTES"
 INPUT_HOSTS = "SEEKAPI_INPUT_HOSTS"
 LAMBDA_FUNCTION_NAME = "AWS_LAMBDA_FUNCTION_NAME"
+LOG_FORMAT = "AWS_LAMBDA_LOG_FORMAT"
+LOG_LEVEL = "AWS_LAMBDA_LOG_LEVEL"
 
 DEFAULT_LOCAL_DIR_NAME = ".seekapi-local"
 # Far above any job input seen, far below what a small Lambda (128 MB) survives once parsed.
 DEFAULT_MAX_INPUT_BYTES = 32 * 1024 * 1024
-_SECRET_NAMES = (INTERNAL_SECRET, "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_SECRET_NAMES = (INTERNAL_SECRET, CLIENT_API_KEY, "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 TRUE_WORDS = ("1", "true", "yes", "on")
 
 
@@ -71,6 +75,32 @@ class Settings:
         return f"<Settings {self.api_base_url or 'no API'}, local mode {'on' if self.local_mode else 'off'}>"
 
 
+class LogSettings:
+    """How the log is to look, as AWS names it: JSON or text, from which level on (`""` means unset), and colours."""
+
+    __slots__ = ("is_json", "level", "may_be_coloured")
+
+    def __init__(self, *, is_json: bool = False, level: str = "", may_be_coloured: bool = True) -> None:
+        self.is_json = is_json
+        self.level = level
+        self.may_be_coloured = may_be_coloured
+
+
+class ClientSettings:
+    """Where the jobs API is, and what opens it."""
+
+    __slots__ = ("api_key", "https_proxy", "no_proxy", "url")
+
+    def __init__(self, *, url: str = "", api_key: str = "", https_proxy: str = "", no_proxy: str = "") -> None:
+        self.url = url
+        self.api_key = api_key
+        self.https_proxy = https_proxy
+        self.no_proxy = no_proxy
+
+    def __repr__(self) -> str:
+        return f"<ClientSettings, API key {'given' if self.api_key else 'not given'}>"
+
+
 def read(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this moment.
 
@@ -98,6 +128,31 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         input_hosts=tuple(host.strip().lower() for host in value(INPUT_HOSTS).split(",") if host.strip()),
         https_proxy=value("https_proxy") or value("HTTPS_PROXY"),
         no_proxy=value("no_proxy") or value("NO_PROXY"),
+    )
+
+
+def read_client(environ: Mapping[str, str] | None = None) -> ClientSettings:
+    """What `seekapi.Client` is not told by its caller."""
+    env = os.environ if environ is None else environ
+
+    def value(name: str) -> str:
+        return env.get(name, "").strip()
+
+    return ClientSettings(
+        url=value(CLIENT_URL),
+        api_key=value(CLIENT_API_KEY),
+        https_proxy=value("https_proxy") or value("HTTPS_PROXY"),
+        no_proxy=value("no_proxy") or value("NO_PROXY"),
+    )
+
+
+def read_log(environ: Mapping[str, str] | None = None) -> LogSettings:
+    """How to log; never raises: what cannot be understood is as good as unset."""
+    env = os.environ if environ is None else environ
+    return LogSettings(
+        is_json=env.get(LOG_FORMAT, "").strip().upper() == "JSON",
+        level=env.get(LOG_LEVEL, "").strip().upper(),
+        may_be_coloured=not env.get("NO_COLOR") and env.get("TERM") != "dumb",
     )
 
 

@@ -173,7 +173,9 @@ class PayloadTooLargeError(ApiError):
 
 
 class InvalidRequestError(ApiError):
-    """400 or 422: the platform does not accept the request as it stands."""
+    """400 or 422: the platform does not accept the request as it stands; `problems` has a line for each it named."""
+
+    problems: tuple[str, ...] = ()
 
 
 class RateLimitError(ApiError):

@@ -66,7 +66,7 @@ DATA: dict[str, Callable[[], Any]] = {
     "plain": lambda: {"name": "Zoë", "n": [1, 2.5, None]},
     "big": lambda: {"text": "x" * 5_000_000},
     "nan": lambda: {"price": [1.0, float("nan")]},
-    "unserialisable": lambda: {"when": {1, 2}},
+    "unserialisable": lambda: {"when": object()},
     "deep": _deep,
     "surrogate": lambda: {"text": "\ud800!"},
 }

@@ -40,14 +40,17 @@ def test_a_context_without_a_clock_is_no_deadline(context):
 
 
 @pytest.mark.parametrize("remaining_s, kept_back_s", [(3.0, 0.6), (30.0, 0.6), (900.0, 18.0)])
-def test_a_reserve_is_kept_for_the_answer(remaining_s, kept_back_s):
-    """0.6 s, or 2 % of a long budget."""
-    assert deadline.job_deadline(100.0, remaining_s) == pytest.approx(100.0 + remaining_s - kept_back_s)
+def test_the_handler_leaves_time_for_what_comes_after_it(remaining_s, kept_back_s):
+    """0.6 s, or 2 % of a long budget; half of it is for delivering, the other half for the answer."""
+    end = 100.0 + remaining_s
+
+    assert deadline.handler_deadline(100.0, remaining_s) == pytest.approx(end - kept_back_s)
+    assert deadline.delivery_deadline(100.0, remaining_s) == pytest.approx(end - kept_back_s / 2)
 
 
 def test_without_a_limit_there_is_no_deadline():
     """None stays None, and a step takes its own timeout."""
-    assert deadline.job_deadline(100.0, None) is None
+    assert deadline.handler_deadline(100.0, None) is deadline.delivery_deadline(100.0, None) is None
     assert deadline.step_deadline(100.0, None, 8.0) == 108.0
 
 

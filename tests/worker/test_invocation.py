@@ -240,11 +240,14 @@ def test_a_result_that_is_not_json_names_the_culprit(platform):
     assert platform.pushes == []
 
 
-def test_an_async_function_is_told_apart(platform):
-    """What it returned is no result yet; nothing warns of a coroutine that was never awaited."""
+def test_a_coroutine_within_a_result_is_told_apart(platform):
+    """What an async function returned is awaited; what stands inside of that is a mistake."""
+
+    async def inner():
+        return 1
 
     async def fn(job_input):
-        return 1
+        return inner()
 
     envelope = seekapi.run(platform.event, None, fn)
 

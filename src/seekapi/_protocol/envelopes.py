@@ -87,7 +87,7 @@ def message_of(error: BaseException) -> str:
     if issubclass(type(error), errors.SeekApiError) and text:
         return text
     # "only 2 left" speaks for itself; "'name'", "5" and "" do not.
-    return text if " " in text.strip() else f"{_name_of(type(error))}: {text}".rstrip(": ")
+    return text if " " in text.strip() else f"{name_of(type(error))}: {text}".rstrip(": ")
 
 
 def request_id_of(value: Any, redactor: Redactor) -> str | int | float | None:
@@ -131,7 +131,7 @@ def text_of(value: object) -> str:
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException:
-        return f"{_name_of(type(value))} (its text cannot be had)"
+        return f"{name_of(type(value))} (its text cannot be had)"
 
 
 def _attribute_of(error: BaseException, name: str) -> str:
@@ -156,7 +156,7 @@ def _utf8(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _name_of(kind: type) -> str:
-    # As `type` has it: a metaclass may define a `__name__` of its own.
+def name_of(kind: type) -> str:
+    """The name of a class as `type` has it: a metaclass may define a `__name__` of its own."""
     name: str = type.__dict__["__name__"].__get__(kind)
     return str.__str__(name)

@@ -7,35 +7,111 @@ pass for this one.
 
 from __future__ import annotations
 
+import time
 from contextvars import ContextVar
 
+from ..errors import Cancelled, DeadlineExceeded
 from .keys import KeyLedger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .._backends.port import Backend
+    from .delivery import Delivery
 
 
 class Invocation:
-    """One run of a handler. `deadline` is in seconds of the monotonic clock; None means that nobody set one."""
+    """One run of a handler, and its only state. Deadlines are seconds of the monotonic clock, None if nobody set one.
 
-    __slots__ = ("_job", "backend", "deadline", "delivered", "pushed")
+    `deadline` is the handler's, and of every call that it makes; `delivery_deadline` is of what run() still delivers
+    after it; at `kill_at` the platform kills. Threads and signal handlers read and write here: each step is one atomic
+    operation, and there is no lock that an interrupt could leave held.
+    """
 
-    def __init__(self, deadline: float | None, backend: Backend, context: Mapping[str, str]) -> None:
+    __slots__ = (
+        "_job",
+        "backend",
+        "coroutine",
+        "deadline",
+        "delivered",
+        "delivery",
+        "delivery_deadline",
+        "interrupt",
+        "is_interruptible",
+        "is_over",
+        "kill_at",
+        "pushed",
+        "reason",
+    )
+
+    def __init__(
+        self,
+        deadline: float | None,
+        backend: Backend,
+        context: Mapping[str, str],
+        *,
+        delivery_deadline: float | None = None,
+        kill_at: float | None = None,
+    ) -> None:
         self.deadline = deadline
+        self.delivery_deadline = delivery_deadline
+        self.kill_at = kill_at
         # The one of the start: a handler that changes a setting does not send its result elsewhere.
         self.backend = backend
         # Anew for each run, so that a second run of the same event makes the same keys.
         self.delivered = KeyLedger()
         # Whether the handler has pushed data by itself: then a result of None adds no push.
         self.pushed = False
+        # Where the values go that the handler yields; from the first one on.
+        self.delivery: Delivery | None = None
+        # What ended the job before its time: DeadlineExceeded or Cancelled. The first one stays.
+        self.reason: BaseException | None = None
+        # run() has answered: whatever still calls from a thread is too late.
+        self.is_over = False
+        # Set while our own code may be interrupted as the user's may: it reads the input, and nothing is lost.
+        self.is_interruptible = False
+        # Ends an async handler by cancelling its task, from any thread and from a signal handler; None otherwise.
+        self.interrupt: Callable[[], None] | None = None
+        # What that task runs, so that the place where it waits can be told.
+        self.coroutine: object = None
         self._job = _job_of(context)
 
     def is_of(self, context: Mapping[str, str]) -> bool:
         """Whether `context` is that of this job."""
         return self._job == _job_of(context)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job is to end: its time is up, or somebody ended it."""
+        return self.reason is not None
+
+    def cancel(self, reason: BaseException) -> None:
+        """End the job with `reason`, unless it is ending already: from here on its calls are refused with it."""
+        if self.reason is None:
+            self.reason = reason
+
+    def end(self) -> None:
+        """run() answers: what comes later is refused."""
+        self.is_over = True
+        self.cancel(Cancelled("the job has been answered already; this call comes too late"))
+
+    def check(self) -> None:
+        """Raise what ended the job; DeadlineExceeded if its time is up and nobody has said so yet."""
+        if self.reason is not None:
+            # A new one each time: several threads may raise it, and an exception has one traceback.
+            raise _again(self.reason)
+        if self.is_late():
+            raise DeadlineExceeded("the job's time is up")
+
+    def is_late(self, margin_s: float = 0.0) -> bool:
+        """Whether the handler has no more than `margin_s` seconds left."""
+        return self.deadline is not None and time.monotonic() >= self.deadline - margin_s
+
+    def refuse_if_ended(self) -> None:
+        """Raise what ended the job, if anything did. For calls that have a deadline of their own."""
+        if self.reason is not None:
+            raise _again(self.reason)
 
 
 _current: ContextVar[Invocation | None] = ContextVar("seekapi_invocation", default=None)
@@ -51,7 +127,10 @@ def invocation() -> Invocation | None:
 
 
 def invocation_of(context: Mapping[str, str]) -> Invocation | None:
-    """The invocation of the job that `context` belongs to, if it runs here."""
+    """The invocation of the job that `context` belongs to, if it runs here.
+
+    Code that a run has left behind still finds that one, which is over, and not a later run of the same job.
+    """
     own = _current.get()
     if own is not None and own.is_of(context):
         return own
@@ -59,7 +138,7 @@ def invocation_of(context: Mapping[str, str]) -> Invocation | None:
 
 
 class entered:
-    """`with entered(invocation):` makes it the current one."""
+    """`with entered(invocation):` makes it the current one, and afterwards it is over."""
 
     def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
@@ -70,9 +149,14 @@ class entered:
         return self._invocation
 
     def __exit__(self, *exc_info: object) -> None:
+        self._invocation.end()
         _active.remove(self._invocation)
         _current.reset(self._token)
 
 
 def _job_of(context: Mapping[str, str]) -> tuple[object, object]:
     return context.get("job_uuid"), context.get("execution_token")
+
+
+def _again(reason: BaseException) -> BaseException:
+    return type(reason)(*reason.args)

@@ -10,10 +10,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# Lambda kills the process at zero. What is kept back lets run() return a failure instead of dying mid-push.
-ENVELOPE_RESERVE_S = 0.6
+# Lambda kills the process at zero. What is kept back from the handler lets run() deliver what it left behind and
+# return a failure, instead of dying mid-push; of that, the answer itself gets a half.
+HANDLER_RESERVE_S = 0.6
+ENVELOPE_RESERVE_S = 0.3
 # A long budget earns a longer reserve: a big process takes longer to come to an end.
-ENVELOPE_RESERVE_SHARE = 0.02
+HANDLER_RESERVE_SHARE = 0.02
+ENVELOPE_RESERVE_SHARE = 0.01
 # With less than this left a request would be cut off before its answer: nothing is started.
 SHORTEST_BUDGET_S = 0.25
 
@@ -38,15 +41,24 @@ def remaining_seconds(lambda_context: Any) -> float | None:
     return remaining_ms / 1000 if abs(remaining_ms) < float("inf") else None
 
 
-def job_deadline(now: float, remaining_s: float | None) -> float | None:
-    """The moment by which the work has to be done, so that the envelope still gets out."""
+def handler_deadline(now: float, remaining_s: float | None) -> float | None:
+    """The moment by which the handler's work has to be done: then it is interrupted, and its calls end."""
+    return _before_the_end(now, remaining_s, HANDLER_RESERVE_S, HANDLER_RESERVE_SHARE)
+
+
+def delivery_deadline(now: float, remaining_s: float | None) -> float | None:
+    """The moment by which run() has delivered what the handler left, so that the envelope still gets out."""
+    return _before_the_end(now, remaining_s, ENVELOPE_RESERVE_S, ENVELOPE_RESERVE_SHARE)
+
+
+def step_deadline(now: float, end: float | None, timeout_s: float, share: float = 1.0) -> float:
+    """The deadline of one step: its own timeout, but at most `share` of what is left until `end`."""
+    if end is None:
+        return now + timeout_s
+    return now + min(timeout_s, max(0.0, end - now) * share)
+
+
+def _before_the_end(now: float, remaining_s: float | None, reserve_s: float, reserve_share: float) -> float | None:
     if remaining_s is None:
         return None
-    return now + remaining_s - max(ENVELOPE_RESERVE_S, remaining_s * ENVELOPE_RESERVE_SHARE)
-
-
-def step_deadline(now: float, job_deadline: float | None, timeout_s: float, share: float = 1.0) -> float:
-    """The deadline of one step: its own timeout, but at most `share` of what the job has left."""
-    if job_deadline is None:
-        return now + timeout_s
-    return now + min(timeout_s, max(0.0, job_deadline - now) * share)
+    return now + remaining_s - max(reserve_s, remaining_s * reserve_share)

@@ -9,115 +9,322 @@ from .. import _redaction, _settings, errors
 # `inputs` and `remote` bring the transport along: loaded with the handler, in Lambda's init phase, and not while the
 # first job waits for them.
 from .._backends import choose_backend, inputs, remote  # noqa: F401
-from .._protocol import envelopes
-from . import current, deadline, keys, logs, operations
+from .._protocol import envelopes, json_text
+from . import current, deadline, guard, handlers, keys, logs, operations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Any
+    from typing import Any, overload
 
-    from .._backends.port import Backend
     from .._protocol.envelopes import Envelope
+    from .current import Invocation
+    from .delivery import Delivery
+    from .guard import guarding
+    from .handlers import UserFn, UserFunction
+    from .job import AsyncJob, Job
+    from .job_settings import JobSettings
+    from .setup import Setup
 
     Handler = Callable[[Any, Any], Envelope]
 
-PUSH_TIMEOUT_S = 8.0
 
+def run(event: Mapping[str, Any], context: Any, user_fn: UserFn) -> Envelope:
+    """Run one job: fetch the input, call `user_fn`, push what it returns, and return the verdict.
 
-def run(event: Mapping[str, Any], context: Any, user_fn: Callable[[Any], Any]) -> Envelope:
-    """Run one job: fetch the input, call `user_fn(input)`, push what it returns, and return the verdict.
+    `user_fn` is any callable, `fn(input)` or `fn(input, job)`, plain or async: what a generator yields is pushed value
+    by value, in order, while it goes on; what it returns comes last. A second parameter without a default, or a later
+    one that is called `job`, receives the Job (in an async function the AsyncJob).
 
     Never raises (KeyboardInterrupt aside): every outcome is an envelope, `{"ok": True}` or
     `{"ok": False, "error": {"code", "message"}}`, with `request_id` where the context has one. `ok` means that the
     platform has the result. A result of None after the function pushed data by itself adds no push.
 
-    `context` is the AWS Lambda context or None. All network time, retries included, fits into what its
+    `context` is the AWS Lambda context or None. All time, also the function's own, fits into what its
     `get_remaining_time_in_millis()` leaves, less a reserve for the answer; without it the defaults of the single
     calls hold.
     """
-    request_id: object = None
-    redactor = _redaction.Redactor()
-    try:
-        # First what must not be seen: whatever is touched from here on may raise with a secret in its text.
-        redactor = _redactor_of(event)
-        request_id = _request_id_of(context, redactor)
-        _run(event, context, user_fn, request_id)
-        return envelopes.success(request_id)
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException as error:
-        return _failure(error, request_id, redactor)
+    return _answer(event, context, user_fn)
 
 
-def worker(fn: Callable[[Any], Any]) -> Handler:
+if TYPE_CHECKING:
+
+    @overload
+    def worker(fn: UserFn, *, setup: Callable[[], Any] | None = None, settings: type | None = None) -> Handler: ...
+
+    @overload
+    def worker(
+        *, setup: Callable[[], Any] | None = None, settings: type | None = None
+    ) -> Callable[[UserFn], Handler]: ...
+
+
+def worker(
+    fn: Any = None, *, setup: Callable[[], Any] | None = None, settings: type | None = None
+) -> Handler | Callable[[UserFn], Handler]:
     """`fn` as an AWS Lambda handler: `handler = worker(fn)`, or `@worker` above the function.
 
     Calling `handler(event, context)` is `run(event, context, fn)`. The function itself stays at `__wrapped__`.
+
+    `setup` is a plain function without arguments, called once per process, before the first job: what it returns is
+    `job.setup`. If it fails the job fails, and the next one tries again. `settings` is a class, such as a dataclass,
+    whose fields all have defaults: each job has an instance at `job.settings`, as the platform was set when the job was
+    submitted. `@worker(setup=load)` will do, too.
     """
+    loader, job_settings = None, None
+    if setup is not None:
+        from .setup import Setup
+
+        loader = Setup(setup)
+    if settings is not None:
+        from .job_settings import JobSettings
+
+        job_settings = JobSettings(settings)
+    if fn is None:
+        # `@worker(setup=...)`: the function comes with the next call.
+        return lambda later_fn: _handler(later_fn, loader, job_settings)
+    return _handler(fn, loader, job_settings)
+
+
+def _handler(fn: Any, setup: Setup | None, settings: JobSettings | None) -> Handler:
     from functools import update_wrapper
 
     if not callable(fn):
         raise errors.ArgumentError(f"worker: expected a function, not {type(fn).__name__}")
+    function = handlers.UserFunction(fn, setup, settings)
 
     def handler(event: Any, context: Any) -> Envelope:
-        return run(event, context, fn)
+        return _answer(event, context, function)
 
+    # For seekapi.schema(), and for whoever asks a worker what it can be set to.
+    handler.__seekapi_function__ = fn  # type: ignore[attr-defined]
+    handler.settings_type = settings and settings.kind  # type: ignore[attr-defined]
     return update_wrapper(handler, fn) if hasattr(fn, "__name__") else handler
 
 
-def _run(event: Mapping[str, Any], lambda_context: Any, user_fn: Callable[[Any], Any], request_id: object) -> None:
+def _answer(event: Any, context: Any, fn: UserFn | UserFunction) -> Envelope:
+    request_id: object = None
+    log = logs.RunLog(None, None, 1, _redaction.Redactor())
+    with log:
+        try:
+            # First what must not be seen: whatever is touched from here on may raise with a secret in its text.
+            log.redactor = _redactor_of(event)
+            log.request_id = request_id = _request_id_of(context, log.redactor)
+            function = fn if isinstance(fn, handlers.UserFunction) else handlers.UserFunction(fn)
+            _run(event, context, function, log)
+            return envelopes.success(request_id)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            return _failure(error, request_id, log)
+
+
+def _run(event: Any, lambda_context: Any, function: UserFunction, log: logs.RunLog) -> None:
     """The job itself; returns if and only if the result is delivered."""
-    now = time.monotonic()
-    job_deadline = deadline.job_deadline(now, deadline.remaining_seconds(lambda_context))
-    if job_deadline is not None and job_deadline - now < deadline.SHORTEST_BUDGET_S:
+    started = time.monotonic()
+    remaining_s = _remaining_seconds(lambda_context, started)
+    handler_deadline = deadline.handler_deadline(started, remaining_s)
+    if handler_deadline is not None and handler_deadline - started < deadline.SHORTEST_BUDGET_S:
         raise errors.DeadlineExceeded("no time left to run the job: nothing was started")
     settings = _settings.read()
     job_context = operations.create_context(event)
     operations.check_context("run", job_context, local_mode=settings.local_mode)
-    backend = choose_backend(settings)
-    with current.entered(current.Invocation(job_deadline, backend, job_context)) as invocation:
-        try:
-            _begin_registration(backend, job_context, request_id, job_deadline)
-            job_input = operations.get_input(event, timeout=_input_timeout(job_deadline))
-            result = user_fn(job_input)
-            if result is not None or not invocation.pushed:
-                _push_result(job_context, result)
-        finally:
-            backend.settle()
-
-
-def _begin_registration(
-    backend: Backend, job_context: Mapping[str, str], request_id: object, job_deadline: float | None
-) -> None:
-    """Send the request id off; it informs, so it can neither delay nor fail the run."""
-    if not request_id:
-        return
-    at = deadline.step_deadline(
-        time.monotonic(), job_deadline, deadline.REGISTRATION_TIMEOUT_S, deadline.REGISTRATION_SHARE
+    log.job_uuid, log.attempt = job_context["job_uuid"], _attempt_of(event)
+    invocation = current.Invocation(
+        handler_deadline,
+        choose_backend(settings),
+        job_context,
+        delivery_deadline=deadline.delivery_deadline(started, remaining_s),
+        kill_at=None if remaining_s is None else started + remaining_s,
     )
-    try:
-        backend.begin_registration(job_context, request_id, deadline=at)
-    except Exception as error:
-        logs.warn("request id not registered, no live log for this job: %s", error)
+    with current.entered(invocation), guard.guarding(invocation, started) as guarded:
+        _Attempt(event, job_context, invocation, log).work(function, guarded)
 
 
-def _input_timeout(job_deadline: float | None) -> float:
-    now = time.monotonic()
-    return deadline.step_deadline(now, job_deadline, deadline.INPUT_TIMEOUT_S, deadline.INPUT_SHARE) - now
+class _Attempt:
+    """One job from its beginning to its delivered result."""
+
+    def __init__(
+        self, event: Mapping[str, Any], context: Mapping[str, str], invocation: Invocation, log: logs.RunLog
+    ) -> None:
+        self._event = event
+        self._context = context
+        self._invocation = invocation
+        self._log = log
+        self._job: Job | AsyncJob | None = None
+
+    def work(self, function: UserFunction, guarded: guarding) -> None:
+        """Load, fetch, call, deliver."""
+        try:
+            loaded = None
+            if function.setup is not None:
+                loaded = function.setup.value(self._invocation, guarded.call)
+                # What it has started serves the next jobs, too.
+                guarded.keep_children()
+            self._begin_registration()
+            job_input = self._fetch()
+            if function.shape.job is not handlers.NOT_AT_ALL:
+                settings = function.settings and function.settings.of(self._event)
+                self._job = self._make_job(loaded, settings, is_async=function.shape.is_async)
+            self._deliver(self._call(guarded, function, job_input))
+        finally:
+            self._end()
+
+    def _begin_registration(self) -> None:
+        """Send the request id off; it informs, so it can neither delay nor fail the run."""
+        if not self._log.request_id:
+            return
+        at = deadline.step_deadline(
+            time.monotonic(), self._invocation.deadline, deadline.REGISTRATION_TIMEOUT_S, deadline.REGISTRATION_SHARE
+        )
+        try:
+            self._invocation.backend.begin_registration(self._context, self._log.request_id, deadline=at)
+        except Exception as error:
+            logs.warn("request id not registered, no live log for this job: %s", error)
+
+    def _fetch(self) -> Any:
+        """The input. An interrupt may end this at once: it only reads."""
+        invocation = self._invocation
+        invocation.check()
+        now = time.monotonic()
+        at = deadline.step_deadline(now, invocation.deadline, deadline.INPUT_TIMEOUT_S, deadline.INPUT_SHARE)
+        try:
+            invocation.is_interruptible = True
+            return operations.get_input(self._event, timeout=at - now)
+        finally:
+            invocation.is_interruptible = False
+
+    def _make_job(self, setup: Any, settings: Any, *, is_async: bool) -> Job | AsyncJob:
+        from . import job
+
+        kind = job.AsyncJob if is_async else job.Job
+        return kind(self._invocation, self._context, self._event, log=self._log, setup=setup, settings=settings)
+
+    def _call(self, guarded: guarding, function: UserFunction, job_input: Any) -> _Result | None:
+        """What the handler returned; None if it stopped itself. All that it yielded is delivered by then.
+
+        That is so also if it failed, before its failure is raised.
+        """
+        failure: BaseException | None = None
+        result: _Result | None = None
+        try:
+            outcome = guarded.call(self._perform, function, job_input)
+            if isinstance(outcome, _Unfinished):
+                outcome = guarded.call(self._finish, outcome.value, apart=True)
+            result = outcome
+        except BaseException as error:
+            failure = error
+        # Whatever the handler made of it: what has ended the job is the verdict.
+        failure = self._reason_of(failure)
+        if failure is None:
+            self._finish_delivery()
+            return result
+        try:
+            self._finish_delivery()
+        except Exception as error:
+            if error is not failure:
+                logs.warn("not all that was yielded before the failure is delivered: %s", type(error).__name__)
+        raise failure
+
+    def _reason_of(self, failure: BaseException | None) -> BaseException | None:
+        invocation = self._invocation
+        if invocation.reason is not None:
+            return invocation.reason
+        if failure is None or handlers.is_stop(failure):
+            return None
+        if issubclass(type(failure), errors.TransportTimeout) and invocation.is_late(deadline.SHORTEST_BUDGET_S):
+            # Its call ended because the job's time did.
+            return errors.DeadlineExceeded(f"the job's time was up: {failure}")
+        return failure
+
+    def _perform(self, function: UserFunction, job_input: Any) -> _Result | _Unfinished:
+        """User code begins here."""
+        converter = function.converter()
+        if converter is not None:
+            # Of the input as it came, and before anything can be said about it.
+            self._log.redactor = self._log.redactor.also(converter.secrets(job_input))
+            job_input = converter(job_input)
+        if self._job is not None:
+            self._job.input = job_input
+        value = function.call(job_input, self._job)
+        if handlers.kind_of(value) in (handlers.PLAIN, handlers.STEPS):
+            return self._finish(value)
+        from . import coroutines
+
+        # A loop does not run inside another one.
+        return _Unfinished(value) if coroutines.is_loop_running() else self._finish(value)
+
+    def _finish(self, value: Any) -> _Result:
+        """The result of what the handler returned: drained, awaited, or as it is. Still among user code.
+
+        For it is that of a model or a dataclass which says what their JSON is.
+        """
+        kind = handlers.kind_of(value)
+        if kind is handlers.STEPS:
+            value = handlers.drained(value, self._delivery(apart=self._invocation.backend.is_remote).offer)
+        elif kind is not handlers.PLAIN:
+            from . import coroutines
+
+            # On a thread of its own even where it only writes to disk: the loop goes on meanwhile.
+            value = coroutines.finished(value, self._invocation, lambda: self._delivery(apart=True))
+        return _Result(value)
+
+    def _delivery(self, *, apart: bool) -> Delivery:
+        from . import delivery
+
+        self._invocation.delivery = made = delivery.Delivery(self._invocation, self._context, apart=apart)
+        return made
+
+    def _finish_delivery(self) -> None:
+        if self._invocation.delivery is not None:
+            self._invocation.delivery.finish()
+
+    def _deliver(self, result: _Result | None) -> None:
+        """Push what the handler returned, as the last value."""
+        if result is None or (result.value is None and self._invocation.pushed):
+            return
+        key = keys.result_key(self._context["execution_token"])
+        operations.deliver(self._invocation, self._context, result.value, result.text, key)
+
+    def _end(self) -> None:
+        if self._job is not None:
+            self._job.end()
+        self._invocation.backend.settle()
 
 
-def _push_result(job_context: Mapping[str, str], result: object) -> None:
-    key = keys.result_key(job_context["execution_token"])
-    try:
-        operations.push_data(job_context, result, timeout=PUSH_TIMEOUT_S, idempotency_key=key)
-        return
-    except errors.SerializationError as error:
-        # The handler knows this value as its result: `result.rows[3].price`.
-        path, reason = error.path.replace("data", "result", 1), error.reason
-        if hasattr(result, "__await__"):
-            getattr(result, "close", int)()  # or Python complains that it was never awaited
-    raise errors.SerializationError(f"{path} {reason}", path=path, reason=reason)
+class _Result:
+    """What a handler returned, and its JSON."""
+
+    __slots__ = ("text", "value")
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+        try:
+            self.text = json_text.encode(value, what="result")
+        finally:
+            if hasattr(type(value), "__await__"):
+                getattr(value, "close", int)()  # or Python complains that it was never awaited
+
+
+class _Unfinished:
+    """Something to be awaited, met where a loop is running already: it needs a thread of its own."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _remaining_seconds(lambda_context: Any, now: float) -> float | None:
+    """What is left until the platform kills; within another run never more than that one has for itself."""
+    remaining_s = deadline.remaining_seconds(lambda_context)
+    outer = current.invocation()
+    if outer is None or outer.deadline is None:
+        return remaining_s
+    outer_s = outer.deadline - now
+    return outer_s if remaining_s is None else min(remaining_s, outer_s)
+
+
+def _attempt_of(event: Any) -> int:
+    attempt = event.get("attempt")
+    return attempt if type(attempt) is int and attempt > 0 else 1
 
 
 def _redactor_of(event: Any) -> _redaction.Redactor:
@@ -140,13 +347,13 @@ def _request_id_of(context: Any, redactor: _redaction.Redactor) -> str | int | f
         return None
 
 
-def _failure(error: BaseException, request_id: object, redactor: _redaction.Redactor) -> Envelope:
+def _failure(error: BaseException, request_id: object, log: logs.RunLog) -> Envelope:
     """The envelope for what went wrong. The whole traceback, redacted, goes to the log."""
     code, message = envelopes.WORKER_ERROR, "the job failed with an error that cannot be shown"
     try:
-        code = envelopes.code_shown(envelopes.code_of(error), redactor)
-        message = envelopes.message_shown(envelopes.message_of(error), redactor)
-        logs.log_failure(error, code, redactor)
+        code = envelopes.code_shown(envelopes.code_of(error), log.redactor)
+        message = envelopes.message_shown(envelopes.message_of(error), log.redactor)
+        log.failure(error, code)
     except (KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException:  # noqa: S110 (a broken log handler, or a hostile error, must not cost the answer)

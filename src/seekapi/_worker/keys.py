@@ -22,6 +22,11 @@ def result_key(execution_token: str) -> str:
     return _digest(execution_token, "result")
 
 
+def yield_key(execution_token: str, number: int) -> str:
+    """The key of the value that a handler yields as `number` (from 0): the same when the event runs again."""
+    return _digest(execution_token, "yield", str(number))
+
+
 class KeyLedger:
     """Which contents of one job have been delivered, and how often."""
 

@@ -1,90 +1,157 @@
 """What the worker tells the log: through `logging.getLogger("seekapi")`, and never more than may be seen.
 
-`logging` is loaded only when there is something to say: a run that goes well does not pay for it.
+`logging` is loaded only when there is something to say: a run that goes well does not pay for it. What happens then to
+a record, and who prints it, is in log_records.py.
 """
 
 from __future__ import annotations
 
-from ..errors import Fail
+from contextvars import ContextVar
+
+from .. import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
+    from logging import Logger, LoggerAdapter
 
     from .._redaction import Redactor
 
+    Log = LoggerAdapter[Logger]
+
 LOGGER_NAME = "seekapi"
+JOB_LOGGER_NAME = "seekapi.job"
 # What a record of a failure carries beside its text: the code of the verdict, and where in the user's own code it
 # happened (`path:line`) and what stands there, or None. The prefix keeps them clear of what logging itself puts there.
 CODE, WHERE, LINE = "seekapi_code", "seekapi_where", "seekapi_line"
-# A recursion or an exception that carries a document must not drown the log.
-LONGEST_TRACEBACK = 32 * 1024
-LONGEST_LINE = 1024
+# What a line of progress carries: {"done", "total", "message"}.
+PROGRESS = "seekapi_progress"
+TRACEBACK = "traceback"
+# On its way to our filter a record knows the run that it belongs to.
+RUN = "seekapi_run"
 
-_PACKAGE_FOLDER = __file__.rpartition("_worker")[0]
+LONGEST_LINE = 1024
+LONGEST_PROBLEM = 300
+MOST_PROBLEMS = 20
+
+# The verdicts: their type says no more than their code.
+_VERDICTS = (errors.Fail, errors.InvalidInput, errors.DeadlineExceeded, errors.Cancelled)
+
+
+class RunLog:
+    """What one run says: with its ids on every record, and its secrets masked.
+
+    `with run_log:` makes it the current one, for what is said without naming a run. Making and entering it loads
+    nothing. `redactor` may be replaced when more is known: the next record is masked with that.
+    """
+
+    __slots__ = ("_adapter", "_token", "attempt", "job_uuid", "redactor", "request_id")
+
+    def __init__(self, job_uuid: object, request_id: object, attempt: object, redactor: Redactor) -> None:
+        self.job_uuid = job_uuid
+        self.request_id = request_id
+        self.attempt = attempt
+        self.redactor = redactor
+        self._adapter: Log | None = None
+
+    def __enter__(self) -> RunLog:
+        self._token = _current.set(self)
+        _active.append(self)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        _active.remove(self)
+        _current.reset(self._token)
+
+    def adapter(self) -> Log:
+        """The logger of the user's own messages about this job. Its methods never raise."""
+        if self._adapter is None:
+            from . import log_records
+
+            self._adapter = log_records.JobLog(self)
+        return self._adapter
+
+    def failure(self, error: BaseException, code: str) -> None:
+        """What ended the job: code, type and text, the user's own line, and how it came to it. Never raises."""
+        try:
+            from . import log_records
+
+            message, fields = _failure(error, code, self.redactor)
+            log_records.prepare().error("job failed: %s", message, extra={**fields, RUN: self})
+        except Exception:  # noqa: S110 (a user's log handler that is broken)
+            pass
+
+
+_current: ContextVar[RunLog | None] = ContextVar("seekapi_run_log", default=None)
+_active: list[RunLog] = []
+
+
+def current() -> RunLog | None:
+    """The run that the calling code belongs to; in a thread of the user's own the only one there is, or None."""
+    return _current.get() or (_active[0] if len(_active) == 1 else None)
 
 
 def warn(message: str, *details: object) -> None:
     """One line for the person who reads the log. Never raises."""
-    from contextlib import suppress
-
-    with suppress(Exception):  # `logging` itself raises where sys.stderr is closed
-        import logging
-
-        logging.getLogger(LOGGER_NAME).warning(message, *details)
+    _say("warning", message, details)
 
 
-def log_failure(error: BaseException, code: str, redactor: Redactor) -> None:
-    """What ended a job, redacted: with the traceback from the user's first line on, or in one line if it was a Fail."""
-    import logging
+def inform(message: str, *details: object) -> None:
+    """As `warn`, for what is as it should be."""
+    _say("info", message, details)
 
+
+def _say(level: str, message: str, details: tuple[object, ...]) -> None:
+    try:
+        from . import log_records
+
+        getattr(log_records.prepare(), level)(message, *details)
+    except Exception:  # noqa: S110 (`logging` itself raises where sys.stderr is closed)
+        pass
+
+
+def _failure(error: BaseException, code: str, redactor: Redactor) -> tuple[str, dict[str, object]]:
+    """What stands behind "job failed: ", and the fields of the record."""
     from .._protocol import envelopes
+    from . import tracebacks
 
     place = {name: value and redactor.start(value, LONGEST_LINE, "…") for name, value in _place(error).items()}
-    extra = {CODE: code, **place}
-    logger = logging.getLogger(LOGGER_NAME)
-    message = envelopes.message_shown(envelopes.message_of(error), redactor)
-    if issubclass(type(error), Fail):
-        # It was meant, so there is nothing to trace.
-        verdict = f"{code}: {message}".rstrip(": ")
-        logger.error("job failed: %s", " ".join(verdict.splitlines()), extra=extra)
-        return
-    logger.error("job failed: %s\n%s", code, _traceback(error, redactor) or message, extra=extra)
+    is_verdict = issubclass(type(error), _VERDICTS)
+    kind = envelopes.name_of(type(error))
+    text = envelopes.message_of(error) if is_verdict else f"{kind}: {envelopes.text_of(error)}"
+    # In one line; where it had more, they are in the traceback.
+    shown = " ".join(envelopes.message_shown(text, redactor).split())
+    lines = [f"{code}: {shown}".rstrip(": "), *_problems(error, shown, redactor)]
+    if place[WHERE]:
+        lines.append(f"  at {place[WHERE]}   {place[LINE]}".rstrip())
+    fields: dict[str, object] = {CODE: code, **place}
+    # A verdict was meant, so there is nothing to trace, except where time was up and what it was made from.
+    is_traced = not issubclass(type(error), _VERDICTS[:2]) or tracebacks.cause_of(error) is not None
+    if is_traced and not (story := tracebacks.of(error, redactor)).is_bare:
+        fields[TRACEBACK] = story.text
+    return "\n".join(lines), fields
 
 
-def _traceback(error: BaseException, redactor: Redactor) -> str:
-    """The redacted traceback; "" if the error is of a kind that does not let it be told."""
-    import traceback
+def _problems(error: BaseException, shown: str, redactor: Redactor) -> list[str]:
+    """Each problem of an InvalidInput that its text does not tell."""
+    from .._protocol import envelopes
 
+    if not issubclass(type(error), errors.InvalidInput):
+        return []
     try:
-        lines = traceback.format_exception(type(error), error, _from_user_code(error.__traceback__))
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException:
-        return ""
-    text = "".join(lines).rstrip()
-    half = LONGEST_TRACEBACK // 2
-    if len(text) <= LONGEST_TRACEBACK:
-        text = redactor.text(text)
-    else:
-        text = f"{redactor.start(text, half)}\n  [...]\n{redactor.end(text, half)}"
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+        problems = [envelopes.text_of(problem) for problem in tuple(error.problems)[: MOST_PROBLEMS + 1]]  # type: ignore[attr-defined]
+        more = len(error.problems) - MOST_PROBLEMS  # type: ignore[attr-defined]
+    except Exception:
+        return []
+    masked = [" ".join(redactor.start(problem, LONGEST_PROBLEM, "…").split()) for problem in problems[:MOST_PROBLEMS]]
+    untold = [f"  {problem}" for problem in masked if problem not in shown]
+    return [*untold, f"  ... and {more} more"] if more > 0 else untold
 
 
 def _place(error: BaseException) -> dict[str, str | None]:
     from . import places
 
     try:
-        place = places.of(error.__traceback__)
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException:
-        place = None  # the current folder may be gone, or the error hostile; that must not cost the log
+        place = places.of_error(error)
+    except Exception:
+        place = None  # the current folder may be gone; that must not cost the log
     return dict(zip((WHERE, LINE), place or (None, None), strict=True))
-
-
-def _from_user_code(traceback: TracebackType | None) -> TracebackType | None:
-    """`traceback` without our own frames at its start; None if there are no others."""
-    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith(_PACKAGE_FOLDER):
-        traceback = traceback.tb_next
-    return traceback

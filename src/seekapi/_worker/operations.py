@@ -12,7 +12,7 @@ import time
 from .. import _redaction, _settings
 from .._backends import choose_backend
 from .._protocol import json_text, routes, worker_calls
-from ..errors import ArgumentError, ConfigurationError, InvalidEvent
+from ..errors import ArgumentError, ConfigurationError, InvalidEvent, TransportTimeout
 from . import current, deadline, keys, logs
 
 TYPE_CHECKING = False
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._backends.port import Backend
+    from .current import Invocation
     from .sources import FileArgument
 
     Context = Mapping[str, str]
@@ -32,6 +33,8 @@ PUSH_FILE_TIMEOUT_S = 15.0
 # What an upload may take above the timeout when the caller named none: 8 MiB in 15 s, then a second for each MiB.
 PUSH_FILE_INCLUDED_BYTES = 8 * 1024 * 1024
 PUSH_FILE_BYTES_PER_EXTRA_S = 1024 * 1024
+# What each value gets that run() delivers by itself.
+DELIVERY_TIMEOUT_S = 8.0
 
 
 def get_input(event: Mapping[str, Any], timeout: float = 10) -> Any:
@@ -83,17 +86,44 @@ def push_data(
     something; DeliveryError (an OSError) with `.outcome` if the platform does not have it, or may not; in local
     mode LocalWriteError (an OSError).
     """
+    return prepared_push(context, data, type, timeout, idempotency_key)()
+
+
+def prepared_push(
+    context: Context, data: Any, type: str, timeout: float, idempotency_key: str | None, *, is_detached: bool = False
+) -> Callable[[], Reply]:
+    """push_data in two steps: everything is checked and encoded here, and sent by the function that is returned.
+
+    With `is_detached` the caller may change `data` in between.
+    """
     backend = _backend_for("push_data", context)
     at = _deadline_of("push_data", timeout, context)
     if not isinstance(type, str):
         raise ArgumentError("push_data: type must be a string")
     text = json_text.encode(data, what="data")
-    with _key(backend, context, "push_data", idempotency_key, lambda: _digest(type, text)) as key:
-        reply = backend.push_data(context, data, type, text=text, idempotency_key=key, deadline=at)
-    invocation = current.invocation_of(context)
-    if invocation is not None:
-        invocation.pushed = True
-    return reply
+    if is_detached:
+        data = None if backend.is_remote else json_text.parse(text)
+
+    def send() -> Reply:
+        _deliver_yields_first(context, at)
+        with _key(backend, context, "push_data", idempotency_key, lambda: _digest(type, text)) as key:
+            reply = backend.push_data(context, data, type, text=text, idempotency_key=key, deadline=at)
+        invocation = current.invocation_of(context)
+        if invocation is not None:
+            invocation.pushed = True
+        return reply
+
+    return send
+
+
+def deliver(invocation: Invocation, context: Context, data: Any, text: str, key: str) -> None:
+    """Push one value that run() owes the platform (a yield, the result), by the deadline for that. `text` is its JSON.
+
+    Raises as push_data.
+    """
+    at = deadline.step_deadline(time.monotonic(), invocation.delivery_deadline, DELIVERY_TIMEOUT_S)
+    invocation.backend.push_data(context, data, "json", text=text, idempotency_key=key, deadline=at)
+    invocation.pushed = True
 
 
 def push_file(
@@ -127,6 +157,7 @@ def push_file(
     def digest() -> str:
         return _digest(name, checked_type, content_digest(source))
 
+    _deliver_yields_first(context, at)
     with _key(backend, context, "push_file", idempotency_key, digest) as key:
         return backend.push_file(context, name, source, checked_type, idempotency_key=key, deadline=at)
 
@@ -159,6 +190,7 @@ def charge(
         raise ArgumentError("charge: justification must be a JSON object")
     backend = _backend_for("charge", context)
     at = _deadline_of("charge", timeout, context)
+    _deliver_yields_first(context, at)
     return backend.charge(context, key, int(count), justification, deadline=at)
 
 
@@ -256,11 +288,27 @@ def _event_text(event: Mapping[str, Any], field: str) -> str:
 
 
 def _deadline_of(operation: str, timeout: float, context: Context | None = None, extra_s: float = 0.0) -> float:
-    """When the call has to be over: by its own timeout, and by the job's deadline."""
+    """When the call has to be over: by its own timeout, and by the job's deadline.
+
+    Raises what has ended the job, if it has ended; TransportTimeout if it is about to.
+    """
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout < float("inf"):
         raise ArgumentError(f"{operation}: timeout must be a number of seconds, zero or more")
     invocation = (current.invocation_of(context) if context else None) or current.invocation()
-    return deadline.step_deadline(time.monotonic(), invocation.deadline if invocation else None, timeout + extra_s)
+    now = time.monotonic()
+    if invocation is None:
+        return now + timeout + extra_s
+    invocation.refuse_if_ended()
+    if context is not None and invocation.is_late(deadline.SHORTEST_BUDGET_S):
+        raise TransportTimeout(f"{operation}: no time left in this job", outcome="not_sent", retryable=False)
+    return deadline.step_deadline(now, invocation.deadline, timeout + extra_s)
+
+
+def _deliver_yields_first(context: Context, until: float) -> None:
+    """What the handler yielded before this call arrives before it, or the call says why it did not."""
+    invocation = current.invocation_of(context)
+    if invocation is not None and invocation.delivery is not None:
+        invocation.delivery.flush(until)
 
 
 def _key(

@@ -1,0 +1,139 @@
+"""Whose code a frame is: where an exception may be raised into a running program, and what to call the place.
+
+Looked at from inside a signal handler, so nothing here imports, blocks, or trusts what it meets.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType, FrameType
+    from typing import Any, TypeVar
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
+    Value = TypeVar("Value")
+
+_OURS, _PYTHONS, _INSTALLED, _USERS = "ours", "python's", "installed", "user's"
+_OUR_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+_PYTHONS_FOLDER = os.path.join(os.path.dirname(os.__file__), "")
+_PACKAGE_FOLDERS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+LONGEST_SOURCE = 120
+MOST_AWAITS = 1000
+_SUSPENDED = (("cr_frame", "cr_await"), ("ag_frame", "ag_await"), ("gi_frame", "gi_yieldfrom"))
+
+_open: set[CodeType] = set()
+_kinds: dict[str, str] = {}
+
+
+def open_to_interrupts(function: Function) -> Function:
+    """Decorates a function of ours that does no more than run the user's: it may be interrupted as theirs may."""
+    _open.add(function.__code__)
+    return function
+
+
+@open_to_interrupts
+def call(function: Callable[..., Value], arguments: tuple[Any, ...]) -> Value:
+    """`function(*arguments)`: the border. What is called from here on is the handler, what called it is not."""
+    return function(*arguments)
+
+
+def is_interruptible(frame: FrameType | None) -> bool:
+    """Whether an exception raised in `frame` hits the user's code, or what that has called of Python and of packages.
+
+    Not if our own code stands between: what it has half done would stay so.
+    """
+    while frame is not None:
+        if frame.f_code in _open:
+            return True
+        kind = _kind(frame)
+        if kind != _PYTHONS:
+            return kind != _OURS
+        frame = frame.f_back
+    return False
+
+
+def is_pythons(frame: FrameType) -> bool:
+    """Whether it is code of the standard library."""
+    return _kind(frame) == _PYTHONS
+
+
+def place(frame: FrameType | None) -> str:
+    """`worker.py:12 in fetch: time.sleep(10)`: the handler's innermost frame of the user's own, or else of a package.
+
+    "" if there is none, or `frame` is not in a handler at all.
+    """
+    users = installed = None
+    while frame is not None and frame.f_code is not call.__code__:
+        kind = _kind(frame)
+        if kind == _USERS:
+            users = users or frame
+        elif kind == _INSTALLED:
+            installed = installed or frame
+        frame = frame.f_back
+    found = users or installed
+    return "" if frame is None or found is None else _described(found)
+
+
+def place_awaited(awaitable: Any) -> str:
+    """As `place`, of where a suspended coroutine waits; "" if that is not to be seen."""
+    found = None
+    for _ in range(MOST_AWAITS):
+        for frame_name, next_name in _SUSPENDED:
+            frame = getattr(awaitable, frame_name, None)
+            if frame is not None:
+                found = frame if _kind(frame) in (_USERS, _INSTALLED) else found
+                awaitable = getattr(awaitable, next_name, None)
+                break
+        else:
+            awaitable = _generator_of(awaitable)
+            if awaitable is None:
+                break
+    return "" if found is None else _described(found)
+
+
+def _generator_of(awaitable: Any) -> Any:
+    """The async generator whose next value is awaited: Python has no attribute that would say so."""
+    if type(awaitable).__name__ not in ("async_generator_asend", "async_generator_athrow"):
+        return None
+    import gc
+
+    return next((thing for thing in gc.get_referents(awaitable) if hasattr(thing, "ag_frame")), None)
+
+
+def _kind(frame: FrameType) -> str:
+    path = frame.f_code.co_filename
+    kind = _kinds.get(path)
+    if kind is None:
+        kind = _kinds[path] = _kind_of(path)
+    return kind
+
+
+def _kind_of(path: str) -> str:
+    if path.startswith(_OUR_FOLDER):
+        return _OURS
+    # Code without a file says nothing of itself (`<frozen importlib>`; the `<string>` of a namedtuple that a call of
+    # ours has made; what a user typed): it is as open as whoever has called it.
+    if path.startswith("<"):
+        return _PYTHONS
+    if any(folder in path for folder in _PACKAGE_FOLDERS):
+        return _INSTALLED
+    return _PYTHONS if path.startswith(_PYTHONS_FOLDER) else _USERS
+
+
+def _described(frame: FrameType) -> str:
+    import linecache
+
+    from . import places
+
+    path, line = frame.f_code.co_filename, frame.f_lineno
+    try:
+        path = places.shown_path(path)
+    except OSError:
+        pass  # the current folder is gone
+    source = linecache.getline(frame.f_code.co_filename, line).strip()
+    if len(source) > LONGEST_SOURCE:
+        source = source[: LONGEST_SOURCE - 1] + "…"
+    return f"{path}:{line} in {frame.f_code.co_name}" + (f": {source}" if source else "")

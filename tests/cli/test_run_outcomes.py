@@ -224,7 +224,7 @@ def test_the_context_is_what_lambda_gives(write_worker, tmp_path):
 @pytest.mark.parametrize(
     ("body", "exit_code", "code", "message"),
     [
-        ("return {'a': [1, {2}]}", 1, "NOT_JSON", "result.a[1] is of type set"),
+        ("return {'a': [1, object]}", 1, "NOT_JSON", "result.a[1] is of type type"),
         ("return float('nan')", 1, "NOT_JSON", "NaN"),
         ("raise KeyError('name')", 1, "HANDLER_RAISED", "KeyError: 'name'"),
         ("raise SystemExit(0)", 1, "HANDLER_RAISED", "SystemExit: 0"),
@@ -286,7 +286,7 @@ def test_a_failure_inside_run_names_the_users_line(write_worker, tmp_path):
 
 
 def test_a_verdict_of_the_users_own_has_a_place_and_no_traceback(write_worker, tmp_path):
-    """Fail is meant: one line in the log, and where it was raised."""
+    """Fail is meant: the log says it and where it was raised, and that is all."""
     write_worker("""
         from seekapi import Fail, worker
         @worker
@@ -296,7 +296,9 @@ def test_a_verdict_of_the_users_own_has_a_place_and_no_traceback(write_worker, t
 
     done = seekapi("run", "worker.py", cwd=tmp_path)
 
-    assert done.stderr == "job failed: NO_STOCK: only 2 left\n"
+    said, place = done.stderr.splitlines()
+    assert said[8:] == " ERROR job failed: NO_STOCK: only 2 left"
+    assert place == '  at worker.py:5   raise Fail("NO_STOCK", "only 2 left")'
     assert 'NO_STOCK: only 2 left\n    at worker.py:5   raise Fail("NO_STOCK", "only 2 left")' in done.stdout
 
 
@@ -313,7 +315,9 @@ def test_the_users_own_logging_is_left_alone(write_worker, tmp_path):
 
     told = outcome("worker.py", cwd=tmp_path)
 
-    assert told["log"] == "mine ERROR seekapi\n"
+    first, *trace = told["log"].splitlines()
+    assert first == "mine ERROR seekapi"
+    assert (trace[0], trace[-1]) == ("Traceback (most recent call last):", "ZeroDivisionError: division by zero")
     assert told["error"]["where"] == "worker.py:7"
 
 

@@ -152,6 +152,31 @@ def test_one_interrupt_lets_the_handler_end(write_worker, tmp_path):
 
 
 @posix_only
+def test_one_interrupt_cancels_the_job_of_a_worker(write_worker, tmp_path):
+    """The envelope says CANCELLED, and where; the command ends with 130 all the same."""
+    write_worker("""
+        import time
+        from seekapi import worker
+        @worker
+        def handler(job_input, job):
+            job.push_data("before")
+            try:
+                print("ready")
+                time.sleep(60)
+            finally:
+                print("cleaned up")
+    """)
+
+    code, told, talk = interrupted(tmp_path, interrupts=1)
+
+    assert (code, told["status"], told["exit_code"]) == (130, "interrupted", 130)
+    assert told["envelope"]["error"]["code"] == "CANCELLED"
+    assert "cancelled by SIGINT at worker.py:9 in handler: time.sleep(60)" in told["envelope"]["error"]["message"]
+    assert [push["data"] for push in told["pushes"]] == ["before"]
+    assert "cleaned up" in talk
+
+
+@posix_only
 def test_the_second_interrupt_ends_it_now(write_worker, tmp_path):
     """A handler that does not want to end is ended."""
     write_worker("""

@@ -17,8 +17,8 @@ from contextlib import suppress
 from .. import _redaction, _settings
 from .._backends import fixtures
 from .._protocol import json_text
-from .._worker import logs, places
-from ..errors import ConfigurationError, SerializationError
+from .._worker import log_records, logs, places, tracebacks
+from ..errors import ArgumentError, ConfigurationError, SerializationError
 from . import targets
 
 TYPE_CHECKING = False
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 # What of a report is text that the user's code had a hand in.
 _TEXTS = ("message", "where", "line")
 ORDER, REPORT, STACK = "order.json", "report.json", "stack.txt"
+# How a record of ours begins in the output, before the mark that only the two processes know.
+RECORD, HEARD, UNHEARD = "\x1e", "+", "-"
 # A handler that answers this much after its deadline is still heard, and told that it was late.
 GRACE_S = 0.25
 # What Lambda gives a module to be imported. The handler's own time starts after it.
@@ -97,11 +99,15 @@ def _carry_out(order: dict[str, Any], stack: TextIO, own_pid: int) -> Report:
     target = targets.parse(order["target"])
     timeout_s: float = order["timeout_s"]
     sys.argv = [target.place]
+    if order.get("mark"):
+        _tell_records(order["mark"])
     failures = _noted_failures()
     with suppress(ConfigurationError):  # the command has looked at the fixtures, and said what is odd in them
         fixtures.is_warned_of(fixtures.check(_settings.read().local_fixtures))
     _end_after(import_limit(timeout_s), stack)
     try:
+        if order.get("describes"):
+            return _described(targets.load(target, to_call=False))
         handler = targets.load(target)
     except KeyboardInterrupt:
         raise
@@ -110,6 +116,7 @@ def _carry_out(order: dict[str, Any], stack: TextIO, own_pid: int) -> Report:
     except BaseException as error:
         return {"outcome": "unimportable", "message": f"cannot import {target.place}: {_said(error)}", **_fault(error)}
     _end_if_forked(own_pid)
+    log_records.enable()
     _end_after(timeout_s + GRACE_S, stack, mark="handler\n")
     context = LambdaContext(target.name, order["request_id"], timeout_s)
     started = time.monotonic()
@@ -122,6 +129,46 @@ def _carry_out(order: dict[str, Any], stack: TextIO, own_pid: int) -> Report:
     else:
         report = {**_returned(value), **(failures[-1] if failures else {})}
     return {**report, "seconds": time.monotonic() - started}
+
+
+def _described(handler: Callable[..., Any]) -> Report:
+    """The JSON Schema of the handler's input, instead of a call."""
+    from .._protocol import schemas
+
+    try:
+        schema = schemas.schema(handler)
+    except ArgumentError as error:
+        return {"outcome": "unimportable", "message": str(error)}
+    return {"outcome": "described", "schema": schema}
+
+
+def _tell_records(mark: str) -> None:
+    """Tell the command each record of ours, in between what the handler prints: `mark` is at its beginning.
+
+    So it comes in its place, and also if the handler has a logging of its own, or has closed its streams.
+    """
+    pipe = _high_copy(2)
+    whole = os.fstat(pipe)
+
+    def take(line: str, is_heard: bool) -> None:
+        frame = f"{RECORD}{mark}{HEARD if is_heard else UNHEARD}{line}\n".encode("ascii")
+        with suppress(OSError):
+            # The handler may have closed all that it found (os.closerange), and opened a file of its own there.
+            if os.path.samestat(os.fstat(pipe), whole):
+                while frame:
+                    frame = frame[os.write(pipe, frame) :]
+
+    log_records.hand_on(take)
+
+
+def _high_copy(descriptor: int) -> int:
+    """A copy out of the way of who closes, or counts on, the low numbers."""
+    try:
+        from fcntl import F_DUPFD_CLOEXEC, fcntl
+
+        return fcntl(descriptor, F_DUPFD_CLOEXEC, 200)
+    except (ImportError, OSError):
+        return os.dup(descriptor)
 
 
 def _noted_failures() -> list[Report]:
@@ -175,23 +222,9 @@ def _hint(value: Any) -> str:
 
 
 def _raised(error: BaseException, secrets: list[str]) -> Report:
-    # The first frame is ours: the call of the handler.
-    trace = sys.exc_info()[2]
-    text = _traceback_text(error, trace.tb_next if trace else None)
-    _talk(_redactor(secrets).text(text))
-    return {"outcome": "raised", "message": _said(error), **_place(trace)}
-
-
-def _traceback_text(error: BaseException, trace: TracebackType | None) -> str:
-    import traceback
-
-    def whole() -> str:
-        return "".join(traceback.format_exception(type(error), error, trace))
-
-    def without_the_error() -> str:
-        return "".join(traceback.format_tb(trace)) + _said(error) + "\n"
-
-    return _safely(whole, "") or _safely(without_the_error, "")
+    story = _safely(lambda: tracebacks.of(error, _redactor(secrets)).text, "")
+    _talk((story or _redactor(secrets).text(_said(error))) + "\n")
+    return {"outcome": "raised", "message": _said(error), **_place(sys.exc_info()[2])}
 
 
 def _talk(text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from .._protocol import envelopes
 from . import terminal
 
 TYPE_CHECKING = False
@@ -13,6 +14,21 @@ if TYPE_CHECKING:
 # As many of each kind are shown as fit a screen; all of them are on disk.
 MOST_SHOWN = 10
 _LABEL_WIDTH = 11
+# What to do, for the codes whose message does not say it.
+_REMEDIES = {
+    envelopes.WORKER_ERROR: "the traceback is in the log, on stderr",
+    "HANDLER_RAISED": "the traceback is in the log; seekapi.run() answers with a verdict instead of raising",
+    envelopes.TIMEOUT: "--timeout gives it longer; job.remaining() tells the handler how much is left",
+    envelopes.CANCELLED: "run it again: what was pushed before stays pushed",
+    envelopes.MISSING_INPUT: "--input JSON gives it one",
+    envelopes.INVALID_INPUT: "correct the --input; `seekapi schema TARGET` shows what the handler takes",
+    envelopes.INVALID_EVENT: "correct the --event",
+    envelopes.INPUT_UNAVAILABLE: "look at the input_presigned_url of the event, or give an --input",
+    envelopes.DELIVERY_FAILED: "--out names another place for the results",
+    "NOT_JSON": "return dicts with text keys, lists, texts, numbers, true, false and null",
+    "NO_REASON": "seekapi.failure(code, message) gives one",
+    "PROCESS_DIED": "what it said last is in the log, on stderr",
+}
 
 
 def of(outcome: dict[str, Any], stream: TextIO) -> str:
@@ -24,6 +40,10 @@ def of(outcome: dict[str, Any], stream: TextIO) -> str:
     lines = [f"{status}  {terminal.printable(outcome['target'])}{time_taken}"]
     if error:
         lines += [f"  {line}" for line in of_error(error).splitlines()]
+        if error["code"] in _REMEDIES:
+            lines.append(terminal.painted(f"    {_REMEDIES[error['code']]}", terminal.DIM, stream))
+        if outcome.get("progress"):
+            lines.append(_line("progress", _progress(outcome["progress"]), stream))
     lines += _listed("push", outcome["pushes"], _push, stream)
     lines += _listed("file", outcome["files"], _file, stream)
     lines += _listed("charge", outcome["charges"], _charge, stream)
@@ -76,6 +96,12 @@ def _file(row: dict[str, Any]) -> str:
 def _charge(row: dict[str, Any]) -> str:
     reason = "" if row["justification"] is None else f"   {_json(row['justification'])}"
     return f"{row['idempotency_key']}   x {row['count']}{reason}"
+
+
+def _progress(progress: dict[str, Any]) -> str:
+    done, total, message = (progress.get(name) for name in ("done", "total", "message"))
+    counts = f"{done}" if total is None else f"{done} of {total}"
+    return f"{counts}   {message}" if message else counts
 
 
 def _json(value: object) -> str:

@@ -108,13 +108,19 @@ def _run(
 
     from . import supervisor, verdict
 
-    request_id = str(uuid4())
+    request_id, mark = str(uuid4()), uuid4().hex
     job_uuid = _job_uuid(event)
     artifacts = verdict.Artifacts(settings.local_dir, job_uuid) if job_uuid else None
-    order = {"target": arguments.target, "event": event, "request_id": request_id, "timeout_s": arguments.timeout}
+    order = {
+        "target": arguments.target,
+        "event": event,
+        "request_id": request_id,
+        "timeout_s": arguments.timeout,
+        "mark": mark,
+    }
     with open(os.path.join(folder, handler_process.ORDER), "w", encoding="ascii") as file:
         json.dump(order, file)
-    ended = supervisor.supervise(folder, environ, arguments.timeout)
+    ended = supervisor.supervise(folder, environ, arguments.timeout, mark)
     redact = _redactor(event).text
     judged = verdict.of(ended, arguments.timeout)
     if judged["error"]:
@@ -126,6 +132,7 @@ def _run(
         "job_uuid": job_uuid or None,
         "request_id": request_id,
         **(artifacts.added() if artifacts else verdict.NOTHING_ADDED),
+        "progress": ended.progress,
         "log": log,
         "log_is_cut": log_is_cut,
     }

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import codecs
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
 import time
 
-from . import handler_process, terminal
+from . import handler_process, records, screen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,10 +35,11 @@ LOG_MARGIN = 16 * 1024
 class Ended:
     """How the process ended. `report` is None if it left none; `stack` is what it wrote when its time was up.
 
-    `log` is for `shown_log()`: as it was printed, and longer than what is to be seen of it.
+    `log` is for `shown_log()`: as it was printed, and longer than what is to be seen of it. `progress` is the last that
+    was told, or None.
     """
 
-    __slots__ = ("interrupted", "killed_late", "log", "log_is_cut", "report", "return_code", "stack")
+    __slots__ = ("interrupted", "killed_late", "log", "log_is_cut", "progress", "report", "return_code", "stack")
 
     def __init__(self) -> None:
         self.report: dict[str, Any] | None = None
@@ -47,10 +49,13 @@ class Ended:
         self.killed_late = False
         self.log = ""
         self.log_is_cut = False
+        self.progress: dict[str, Any] | None = None
 
 
-def supervise(folder: str, environ: dict[str, str], timeout_s: float) -> Ended:
+def supervise(folder: str, environ: dict[str, str], timeout_s: float, mark: str = "") -> Ended:
     """Call the handler as the order in `folder` says. Both its stdout and its stderr go to our stderr.
+
+    With the `mark` of the order the records of our log are known among what the handler prints.
 
     Returns when the process is gone: at the latest when importing has had its limit, the handler `timeout_s`, and
     both a margin. On the second SIGINT it ends at once; on SIGTERM or SIGHUP this process exits, after the other one.
@@ -65,10 +70,10 @@ def supervise(folder: str, environ: dict[str, str], timeout_s: float) -> Ended:
             env={**environ, "PYTHONIOENCODING": "utf-8:backslashreplace"},
             start_new_session=True,
         )
-        output = _Output(process)
+        output = _Output(process, mark)
         try:
             output.start()
-            signals.forward_to(process)
+            signals.forward_to(process, output.screen)
             _wait(process, output, os.path.join(folder, handler_process.STACK), timeout_s)
             ended.killed_late = process.poll() is None
         finally:
@@ -79,6 +84,7 @@ def supervise(folder: str, environ: dict[str, str], timeout_s: float) -> Ended:
         raise SystemExit(signals.exit_code)
     ended.return_code = process.returncode
     ended.log, ended.log_is_cut = output.kept()
+    ended.progress = output.screen.progress
     ended.report = _report_in(folder)
     ended.stack = _text_in(os.path.join(folder, handler_process.STACK))
     return ended
@@ -96,9 +102,11 @@ def shown_log(ended: Ended, redact: Callable[[str], str]) -> tuple[str, bool]:
 class _Output(threading.Thread):
     """Shows what the process prints while it prints it, and keeps the beginning of it, and a margin."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], mark: str) -> None:
         super().__init__(name="seekapi-output", daemon=True)
         assert process.stdout is not None
+        self.screen = screen.Screen()
+        self._splitter = records.Splitter(mark) if mark else None
         self._pipe = process.stdout
         self._kept: list[str] = []
         self._room = LARGEST_LOG + LOG_MARGIN
@@ -108,7 +116,8 @@ class _Output(threading.Thread):
         decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
         while chunk := self._read():
             self._take(decoder.decode(chunk))
-        self._take(decoder.decode(b"", final=True))
+        self._take(decoder.decode(b"", final=True), is_last=True)
+        self.screen.close()
 
     def finish(self) -> None:
         """Take what is still to come. A process that left the session may hold the pipe open: it is not waited for."""
@@ -122,17 +131,32 @@ class _Output(threading.Thread):
 
     def _read(self) -> bytes:
         try:
+            while self.screen.wants_tick and os.name == "posix":
+                # Nothing was said for a moment: the bar comes back.
+                if select.select([self._pipe], [], [], screen.REDRAW_EVERY_S)[0]:
+                    break
+                self.screen.tick()
             return os.read(self._pipe.fileno(), 65536)
-        except OSError:
+        except (OSError, ValueError):
             return b""
 
-    def _take(self, text: str) -> None:
+    def _take(self, text: str, *, is_last: bool = False) -> None:
         text = text.replace("\r\n", "\n")
+        if self._splitter is None:
+            pieces: list[str | records.Record] = [text]
+        else:
+            pieces = self._splitter.feed(text) + (self._splitter.finish() if is_last else [])
+        for piece in pieces:
+            if isinstance(piece, str):
+                self._keep(piece)
+                self.screen.say(piece)
+            else:
+                self._keep(self.screen.tell(piece))
+
+    def _keep(self, text: str) -> None:
         self._is_cut = self._is_cut or len(text) > self._room
         self._kept.append(text[: self._room])
         self._room -= len(self._kept[-1])
-        # Also if whoever read our stderr has left: the process must not block on a full pipe.
-        terminal.talk(terminal.printable(text, keep="\n\t") if sys.stderr.isatty() else text)
 
 
 class _Signals:
@@ -142,11 +166,12 @@ class _Signals:
         self.exit_code = 0
         self._ended = ended
         self._process: subprocess.Popen[bytes] | None = None
+        self._screen: screen.Screen | None = None
         self._before: dict[int, Any] = {}
 
-    def forward_to(self, process: subprocess.Popen[bytes]) -> None:
+    def forward_to(self, process: subprocess.Popen[bytes], shown_on: screen.Screen) -> None:
         """From now on, and for an interrupt that was faster than this, `process` is told."""
-        self._process = process
+        self._process, self._screen = process, shown_on
         if self.exit_code:
             _end_session(process)
         elif self._ended.interrupted:
@@ -166,8 +191,9 @@ class _Signals:
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         is_second, self._ended.interrupted = self._ended.interrupted, True
         if not is_second:
-            # Not print(): a signal may arrive in the middle of one.
-            os.write(2, b"seekapi: interrupted; waiting for the handler to end (Ctrl-C again: at once)\n")
+            # Not print(): a signal may arrive in the middle of one. Below the bar, if there is one.
+            below = b"\r\n" if self._screen is not None and self._screen.bar_width else b""
+            os.write(2, below + b"seekapi: interrupted; waiting for the handler to end (Ctrl-C again: at once)\n")
         if self._process is not None:
             (_end_session if is_second else _interrupt)(self._process)
 

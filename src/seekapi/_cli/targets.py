@@ -62,8 +62,11 @@ def _refuse_other_file(place: str) -> None:
         raise Unusable(f"{place} is no handler file: its name must end in .py")
 
 
-def load(target: Target) -> Handler:
-    """Import the target and return its handler. What the user's module raises comes through as it is."""
+def load(target: Target, *, to_call: bool = True) -> Handler:
+    """Import the target and return its handler. What the user's module raises comes through as it is.
+
+    With `to_call=False` also a function that is no handler, but may be what a handler runs.
+    """
     if target.is_file:
         _keep_pythons_own(_stem(target.place))
     sys.path.insert(0, os.path.dirname(os.path.abspath(target.place)) if target.is_file else os.getcwd())
@@ -71,7 +74,7 @@ def load(target: Target) -> Handler:
     if not hasattr(module, target.name):
         raise Unusable(f"{target.place} has no {target.name!r}{_suggestion(module, target)}")
     handler = getattr(module, target.name)
-    _check_callable(handler, target)
+    _check_callable(handler, target, as_handler=to_call)
     return handler  # type: ignore[no-any-return]
 
 
@@ -127,10 +130,12 @@ def _suggestion(module: ModuleType, target: Target) -> str:
     return f"; did you mean {' or '.join(f'{target.place}:{name}' for name in own[:3])}?" if own else ""
 
 
-def _check_callable(handler: object, target: Target) -> None:
-    """Refuse what cannot be called as handler(event, context), with the remedy."""
+def _check_callable(handler: object, target: Target, *, as_handler: bool) -> None:
+    """Refuse what cannot be called, as handler(event, context) if it is to be one, with the remedy."""
     if not callable(handler):
         raise Unusable(f"{target} is not a function but {type(handler).__name__}")
+    if not as_handler:
+        return
     from inspect import signature
 
     try:

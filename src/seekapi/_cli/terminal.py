@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
+from .._worker.log_lines import printable as printable  # one way to escape, here and in the log
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 
-RED, GREEN, DIM = "31", "32", "2"
+RED, GREEN, YELLOW, DIM = "31", "32", "33", "2"
 # Where nobody watches (a pipe, a file) a line may be longer, but still one that a person reads.
 WIDTH_OF_A_PIPE = 200
 
@@ -80,13 +82,6 @@ def talk(text: str) -> None:
         pass  # closed
 
 
-def printable(text: str, *, keep: str = "") -> str:
-    """`text` with everything escaped that could move the cursor, colour, hide or reorder what is on the screen."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
 def painted(text: str, colour: str, stream: TextIO) -> str:
     """`text` in a colour, if `stream` is a terminal and its user has not asked for none (NO_COLOR)."""
     if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
@@ -106,6 +101,24 @@ def width(stream: TextIO) -> int:
 def cut(text: str, width: int) -> str:
     """`text` in at most `width` characters."""
     return text if len(text) <= width else f"{text[: max(1, width - 1)]}…"
+
+
+def cells(text: str) -> int:
+    """How many columns `text` takes: some letters take two, and some none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def cut_cells(text: str, width: int) -> str:
+    """`text` in at most `width` columns."""
+    if cells(text) <= width:
+        return text
+    while text and cells(text) >= width:
+        text = text[:-1]
+    return f"{text}…"
 
 
 def size(size_bytes: int) -> str:

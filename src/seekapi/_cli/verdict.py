@@ -54,6 +54,7 @@ def refused(message: str) -> Verdict:
         **_bad("unusable", exit_codes.CONFIGURATION, envelopes.CONFIGURATION_ERROR, message, {}),
         **dict.fromkeys(("envelope", "returned", "duration_ms", "job_uuid", "request_id")),
         **NOTHING_ADDED,
+        "progress": None,
         "log": "",
         "log_is_cut": False,
     }
@@ -131,18 +132,14 @@ def _of_no_report(ended: Ended, timeout_s: float) -> Verdict:
 
 def _stack_place(stack: str) -> dict[str, str]:
     """Where the user's code stood, in the stack that faulthandler wrote: the latest call comes first."""
-    import linecache
-    import sysconfig
-
-    stdlib = sysconfig.get_paths()["stdlib"]
     blocks = stack.split("\n\n")
     main_thread = next((block for block in blocks if handler_process.__file__ in block), stack)
     for frame in _STACK_LINE.finditer(main_thread):
         path = _unescaped(frame["path"])
-        if places.is_users(path, stdlib):
+        if places.is_users(path):
             return {
                 "where": f"{places.shown_path(path)}:{frame['line']}",
-                "line": linecache.getline(path, int(frame["line"])).strip(),
+                "line": places.source(path, int(frame["line"])),
                 "function": _unescaped(frame["function"]),
             }
     return {}

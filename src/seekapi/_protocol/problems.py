@@ -13,7 +13,7 @@ from . import json_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from .messages import Response
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 RETRYABLE_STATUSES = frozenset((408, 425, 429, 500, 502, 503, 504))
 LONGEST_SERVER_MESSAGE = 500
 # What is left out before the end of a longer message, since the cut may fall into a secret. No form of one is longer.
-_LONGEST_SECRET = 8 * 1024
+LONGEST_SECRET = 8 * 1024
 
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2} GMT")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -39,6 +39,7 @@ _ERROR_OF_STATUS: dict[int, type[errors.ApiError]] = {
     429: errors.RateLimitError,
 }
 _WHAT_NEXT = {
+    300: "check WORKER_API_BASE_URL",
     401: "check WORKER_INTERNAL_SECRET",
     403: "check WORKER_INTERNAL_SECRET and the event's execution_token",
     404: "check the event's job_uuid and WORKER_API_BASE_URL",
@@ -64,13 +65,24 @@ def error_from(response: Response, *, redact: Redact = str, wall_time: float = 0
     status = response.status
     if 200 <= status < 300:
         return _error_of_accepted(response, redact)
-    code, message = _code_and_message(_json_object(response), redact)
+    return refusal_of(response, _WHAT_NEXT, redact=redact, wall_time=wall_time)
+
+
+def refusal_of(
+    response: Response, what_next: Mapping[int, str], *, said: str = "", redact: Redact = str, wall_time: float = 0.0
+) -> errors.ApiError:
+    """The typed error of a response that is no success. `what_next` has a hint for a status, 300 for any redirect.
+
+    `said` is what the server said, where it did so in a shape that is not common.
+    """
+    status = response.status
+    code, message = _code_and_message({"message": said} if said else _json_object(response), redact)
     if 300 <= status < 400:
-        message = "a redirect, which a call with a secret never follows: check WORKER_API_BASE_URL"
+        message = f"a redirect, which a call with a secret never follows: {what_next[300]}"
     detail = ": ".join(part for part in (code, message) if part)
     text = f"HTTP {status}" + (f" ({detail})" if detail else "")
-    if status in _WHAT_NEXT:
-        text = f"{text}; {_WHAT_NEXT[status]}"
+    if status in what_next:
+        text = f"{text}; {what_next[status]}"
     kind = _ERROR_OF_STATUS.get(status) or (errors.ServerError if status >= 500 else errors.ApiError)
     return kind(
         text,
@@ -170,9 +182,9 @@ def _code_and_message(reply: dict[str, Any] | None, redact: Redact) -> tuple[str
 
 def _start_of(message: str, redact: Redact) -> str:
     """What can be shown of a message, redacted; one of megabytes costs no more time than one of a page."""
-    longest = LONGEST_SERVER_MESSAGE + _LONGEST_SECRET
+    longest = LONGEST_SERVER_MESSAGE + LONGEST_SECRET
     redacted = redact(message[:longest])
-    return (redacted[:-_LONGEST_SECRET] if len(message) > longest else redacted)[:LONGEST_SERVER_MESSAGE]
+    return (redacted[:-LONGEST_SECRET] if len(message) > longest else redacted)[:LONGEST_SERVER_MESSAGE]
 
 
 def _request_id(response: Response, redact: Redact) -> str | None:

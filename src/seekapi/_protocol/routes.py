@@ -44,12 +44,17 @@ def checked_api_base(api_base: str) -> str:
             "this context was made in local mode, and local mode is off now: "
             "set SEEKAPI_LOCAL_MODE=1 again, or call create_context anew"
         )
-    if isinstance(api_base, str) and _API_BASE.fullmatch(api_base):
+    if is_base_url(api_base):
         return api_base.rstrip("/")
     raise ConfigurationError(
         "WORKER_API_BASE_URL is not a base URL: expected https://host, "
         "without user, query or fragment (in production https://api.seek-api.com)"
     )
+
+
+def is_base_url(text: object) -> bool:
+    """Whether paths can be put behind `text`: scheme, host, and perhaps a port and a path, and nothing else."""
+    return isinstance(text, str) and _API_BASE.fullmatch(text) is not None
 
 
 def quote_segment(text: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import sys
 
 from .._protocol import http1
 from .._protocol.messages import FileSegment, Response
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .._protocol.messages import Request
     from .driver import Ready, Steps
     from .patience import Patience
+    from .policy import Keep, Policy
     from .streams import Connection
 
 # An answer of the API fits into the first; a body of megabytes is read in fewer, larger pieces.
@@ -48,6 +50,7 @@ class Exchange:
         "_decoder",
         "_head",
         "_is_complete",
+        "_keep_piece",
         "_may_be_followed",
         "_patience",
         "_peer_is_silent",
@@ -55,23 +58,26 @@ class Exchange:
         "_reader",
         "_request",
         "_response_head",
+        "_sink",
         "_stream",
         "is_sent",
         "sent_bytes",
     )
 
     def __init__(
-        self, connection: Connection, request: Request, head: bytes, cap_bytes: int, patience: Patience
+        self, connection: Connection, request: Request, head: bytes, policy: Policy, patience: Patience
     ) -> None:
         self._connection = connection
         self._stream = connection.stream
         self._request = request
         self._head = head
-        self._cap = cap_bytes
+        self._cap = policy.response_bytes
+        self._sink = policy.sink
         self._patience = patience
         self._reader = http1.ResponseReader(request.method)
         self._response_head: http1.ResponseHead | None = None
         self._body = io.BytesIO()
+        self._keep_piece: Keep = self._body.write
         self._decoder: decoding.Inflater | None = None
         self._raw_bytes = 0
         self._is_complete = False
@@ -295,6 +301,9 @@ class Exchange:
         self._response_head = head
         headers = head.headers
         length = headers.get("Content-Length").strip()
+        keep_piece = self._sink and self._sink(Response(head.status, headers))
+        if keep_piece:
+            self._keep_piece, self._cap = keep_piece, sys.maxsize
         if head.status in (204, 304) or self._request.method == "HEAD":
             # No body, whatever the fields say of one. Who says so may yet send it, into the next response.
             self._may_be_followed = length not in ("", "0") or "Transfer-Encoding" in headers
@@ -307,7 +316,7 @@ class Exchange:
         self._raw_bytes += len(data)
         if self._raw_bytes > self._cap:
             raise decoding.too_large(self._patience.peer, self._cap)
-        self._body.write(self._decoder.decode(data) if self._decoder is not None else data)
+        self._keep_piece(self._decoder.decode(data) if self._decoder is not None else data)
 
     def _response(self) -> Response:
         if self._response_head is None:

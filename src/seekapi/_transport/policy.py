@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from ..errors import SeekApiError
 
     Judge = Callable[[Response], SeekApiError | None]
+    Keep = Callable[[bytes], object]
+    Sink = Callable[[Response], Keep | None]
 
 
 class Policy:
@@ -19,10 +21,11 @@ class Policy:
     `.retry_after` steer the retries. `response_bytes` caps the body, decoded or not. `redirects` is how many are
     followed (calls with a secret follow none). `inflate` asks for gzip. `guard` refuses addresses that only the
     machine itself should reach, at every hop; `allowed_hosts`, if any, are the only ones (`.example.com` means all
-    of that domain).
+    of that domain). `sink` is asked in every attempt, with the head of the response: what it returns takes the body,
+    of any size, piece by piece, and the response stays empty; for None it is read as ever.
     """
 
-    __slots__ = ("allowed_hosts", "guard", "inflate", "judge", "redirects", "response_bytes")
+    __slots__ = ("allowed_hosts", "guard", "inflate", "judge", "redirects", "response_bytes", "sink")
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class Policy:
         inflate: bool = False,
         guard: bool = False,
         allowed_hosts: tuple[str, ...] = (),
+        sink: Sink | None = None,
     ) -> None:
         self.judge = judge
         self.response_bytes = response_bytes
@@ -40,3 +44,4 @@ class Policy:
         self.inflate = inflate
         self.guard = guard
         self.allowed_hosts = allowed_hosts
+        self.sink = sink

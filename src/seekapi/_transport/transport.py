@@ -185,7 +185,7 @@ class Transport:
         while True:
             if connection is None:
                 connection = yield from self._connector.open(route, patience)
-            trip = exchange.Exchange(connection, call.request, head, policy.response_bytes, patience)
+            trip = exchange.Exchange(connection, call.request, head, policy, patience)
             try:
                 return (yield from self._exchanged(trip, connection, call))
             except TransportTimeout:

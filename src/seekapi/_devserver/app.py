@@ -1,0 +1,251 @@
+"""The app: from the head of a request to the route that takes it, and from whatever happened to an answer. No sockets.
+
+The order of the questions is the defence: who asks, for what, with which kind of body, all of it before a byte of the
+body is read and before the store hears of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+
+from .access import FORM_TYPES
+from .exchange import Answer, Incoming, NotStored, Refusal, Route, percent_decoded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from typing import Any
+
+    from .._protocol.http1 import RequestHead
+    from .access import Access
+
+log = logging.getLogger("seekapi.dev")
+
+# The modules that have ROUTES.
+FEATURES = ("worker_api", "inputs", "jobs", "job_views", "settings", "openapi", "static", "workers", "faults")
+WORKER_PATHS = "/v1/internal/"
+# A body that no route asked for is read and dropped up to here, so that the connection can be used again.
+UNWANTED_BYTES = 64 * 1024
+# Those that two readers could understand differently if they came twice.
+_ONCE = frozenset(
+    ("host", "origin", "sec-fetch-site", "content-type", "content-encoding", "authorization", "x-internal-secret")
+)
+# Keys of the route table that are no segment of any path.
+_EMPTY, _NAME, _METHODS = "/", "/{}", "/methods"
+_FULL_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
+
+
+class Options:
+    """What the user chose; the flags of `seekapi dev`. `more` is for the features that have options of their own."""
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        timeout_s: float = 60.0,
+        needs_token: bool = False,
+        prefix: str = "",
+        basic_auth: tuple[str, str] | None = None,
+        strict: bool = False,
+        title: str = "seekapi dev",
+        version: str = "1.0",
+        callback_url: str = "",
+        **more: Any,
+    ) -> None:
+        self.data_dir = data_dir
+        self.timeout_s = timeout_s
+        self.needs_token = needs_token
+        self.prefix = prefix
+        self.basic_auth = basic_auth
+        self.strict = strict
+        self.title = title
+        self.version = version
+        self.callback_url = callback_url
+        self.more = more
+
+
+class Platform:
+    """What every handler is handed: the record, the choices, the clocks, the secrets, the runner's door.
+
+    `now()` is the wall clock in seconds since the epoch, `clock()` the monotonic one. `url` is known once the port is
+    open, without a slash at its end. `runner` is None for a platform alone.
+    """
+
+    def __init__(
+        self,
+        store: Any,
+        options: Options,
+        *,
+        secret: str,
+        api_key: str,
+        now: Callable[[], float],
+        clock: Callable[[], float],
+        runner: Any = None,
+    ) -> None:
+        self.store = store
+        self.options = options
+        self.secret = secret
+        self.api_key = api_key
+        self.now = now
+        self.clock = clock
+        self.runner = runner
+        self.url = ""
+
+
+class RouteTable:
+    """Which route takes a path: segment by segment, a literal one before a `{name}`."""
+
+    def __init__(self, routes: Iterable[Route], prefix: str = "") -> None:
+        self._root: dict[str, Any] = {}
+        self.routes = tuple(routes)
+        for route in self.routes:
+            self._add(route, (prefix if route.prefixed else "") + route.path)
+
+    def find(self, path: str) -> tuple[dict[str, Route], list[str]]:
+        """The routes of `path` by method, none if it is not served, and what stands for their names, still encoded."""
+        node, values = self._root, []
+        for segment in path.split("/")[1:]:
+            child = node.get(segment or _EMPTY)
+            if child is None and segment:
+                child = node.get(_NAME)
+                values.append(segment)
+            if child is None:
+                return {}, []
+            node = child
+        return node.get(_METHODS, {}), values
+
+    def _add(self, route: Route, path: str) -> None:
+        node = self._root
+        for segment in path.split("/")[1:]:
+            node = node.setdefault(_NAME if segment.startswith("{") else segment or _EMPTY, {})
+        methods = node.setdefault(_METHODS, {})
+        assert route.method not in methods, f"{route.method} {path} is there twice"
+        methods[route.method] = route
+
+
+class App:
+    """All routes of one server, behind its rules of access."""
+
+    def __init__(self, platform: Platform, routes: Iterable[Route], access: Access) -> None:
+        self.platform = platform
+        self.access = access
+        self.table = RouteTable(routes, platform.options.prefix)
+
+    def open(self, head: RequestHead, named: dict[str, str]) -> tuple[Route, Incoming] | Answer:
+        """Before the body is read: the route and what it will be given, or an answer that needs neither.
+
+        `named` is what `by_name` made of the head. Raises Refusal: 400, 401, 403, 404, 405, 413 or 415.
+        """
+        if not head.target.startswith("/"):
+            raise Refusal(400, "INVALID_REQUEST", "the request target is not a path")
+        self.access.check_origin(named)
+        path, _, query_text = head.target.partition("?")
+        methods, values = self.table.find(path)
+        request = Incoming(head.method, path, query_text, head.headers)
+        route = methods.get(head.method) or (methods.get("GET") if head.method == "HEAD" else None)
+        token = request.query.first("token") if "token=" in query_text else ""
+        self.access.check_caller(route or next(iter(methods.values()), None), named, token)
+        if route is None:
+            return self._without_route(head.method, methods)
+        if token and route.auth == "page" and self.access.is_token(token):
+            return _let_in(path, self.access.cookie())
+        _check_body(route, named)
+        if values:
+            request.params = {name: percent_decoded(value) for name, value in zip(route.names, values, strict=True)}
+        return route, request
+
+    def refused(self, error: BaseException, path: str) -> Answer:
+        """What the caller is told about `error`; what it is not told goes to the log."""
+        if isinstance(error, Refusal):
+            return shaped(error, path)
+        if isinstance(error, NotStored) or (isinstance(error, OSError) and error.errno in _FULL_DISK):
+            log.error("the disk took nothing: %s", _one_line(str(error)))
+            return shaped(Refusal(507, "INSUFFICIENT_STORAGE", "the disk is full or broken: nothing was kept"), path)
+        crash_id = os.urandom(4).hex()
+        log.error("crash %s at %s\n%s", crash_id, path, self._traceback(error))
+        return shaped(Refusal(500, "INTERNAL_ERROR", f"the server has a bug: look for {crash_id} in its log"), path)
+
+    def _without_route(self, method: str, methods: dict[str, Route]) -> Answer:
+        if not methods:
+            raise Refusal(404, "NOT_FOUND", "there is nothing at this path")
+        allowed = {"OPTIONS", *methods, *(["HEAD"] if "GET" in methods else [])}
+        allow = (("Allow", ", ".join(sorted(allowed))),)
+        if method == "OPTIONS":
+            return Answer(200, headers=allow)
+        raise Refusal(405, "METHOD_NOT_ALLOWED", f"this path takes {allow[0][1]}", allow)
+
+    def _traceback(self, error: BaseException) -> str:
+        """All of it, for the log: without secrets, and without what moves a terminal's cursor."""
+        from traceback import format_exception
+
+        from .._redaction import Redactor
+
+        text = "".join(format_exception(type(error), error, error.__traceback__))
+        masked = Redactor([self.platform.secret, self.platform.api_key]).end(text, 16 * 1024)
+        return "\n".join(_one_line(line) for line in masked.splitlines())
+
+
+def routes() -> list[Route]:
+    """The rows of every feature."""
+    from importlib import import_module
+
+    from . import faults
+
+    modules = [import_module(f"{__package__}.{name}") for name in FEATURES]
+    return [faults.faulty(route) for module in modules for route in module.ROUTES]
+
+
+def shaped(refusal: Refusal, path: str) -> Answer:
+    """A refusal in the words of the protocol that `path` belongs to."""
+    if path.startswith(WORKER_PATHS):
+        body: object = {"ok": False, "error": {"code": refusal.code, "message": refusal.message}}
+    else:
+        body = {"message": refusal.message}
+    return Answer.json(body, refusal.status, refusal.headers)
+
+
+def by_name(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The fields by their names in small letters. Raises Refusal if one that decides something is there twice."""
+    named: dict[str, str] = {}
+    for name, value in fields:
+        key = name.lower()
+        if key not in named:
+            named[key] = value
+        elif key in _ONCE:
+            raise Refusal(400, "INVALID_REQUEST", f"{key} is there twice")
+        elif key == "cookie":
+            named[key] += f"; {value}"
+    return named
+
+
+def _check_body(route: Route, named: dict[str, str]) -> None:
+    """The kind of the body, by what the head says of it; what comes is counted all the same."""
+    media = named.get("content-type", "").partition(";")[0].strip().lower()
+    if route.media:
+        if media != route.media:
+            raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Type: {route.media} is expected")
+        if named.get("content-encoding", "identity") != "identity":
+            raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", "a body with a Content-Encoding is not taken")
+    elif media in FORM_TYPES and route.method not in ("GET", "HEAD"):
+        # A form of another page could send it without being asked.
+        raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", "a form is not taken")
+    if int(named.get("content-length", "0")) > (route.limit_bytes or UNWANTED_BYTES):
+        raise too_large(route)
+
+
+def too_large(route: Route) -> Refusal:
+    """The refusal of a body beyond what `route` takes."""
+    limit = route.limit_bytes or UNWANTED_BYTES
+    return Refusal(413, "PAYLOAD_TOO_LARGE", f"the body is larger than {limit} bytes")
+
+
+def _let_in(path: str, cookie: str) -> Answer:
+    """On to the same page without the token: it stays out of the address bar, the history and the Referer."""
+    return Answer(303, headers=(("Location", path), ("Set-Cookie", cookie)))
+
+
+def _one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

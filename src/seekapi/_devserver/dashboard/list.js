@@ -1,0 +1,115 @@
+// The list of jobs: the newest first, filtered by status and text, followed live.
+
+import { api } from "./api.js";
+import { badge, clockTime, duration, el, fill, tell, visible } from "./dom.js";
+import { listen } from "./live.js";
+
+const PAGE = 100;
+const STATUSES = ["pending", "queued", "validating", "processing", "completed", "error", "cancelled"];
+// Rows are asked for again at most this often, however many events come in.
+const REFRESH_MS = 300;
+
+/** Show the list in `main`; returns what ends it, and what the keyboard does here. */
+export function showList(main) {
+  const status = el("select", { "aria-label": "Status", change: reload }, el("option", { value: "" }, "all"));
+  status.append(...STATUSES.map((name) => el("option", { value: name }, name)));
+  const text = el("input", { type: "search", placeholder: "id or input  (/)", "aria-label": "Filter", input: later });
+  const counts = el("p", { class: "counts" });
+  const body = el("tbody");
+  const older = el("button", { type: "button", click: loadOlder, hidden: true }, "Older jobs");
+  const columns = ["Status", "Job", "Submitted", "Took", "Pushes", "Files", "Charged", "Input"];
+  const head = el("thead", {}, el("tr", {}, columns.map((name) => el("th", { scope: "col" }, name))));
+  const table = el("table", { class: "jobs" }, el("caption", { class: "hidden" }, "Jobs, the newest first"), head, body);
+  const empty = el("p", { class: "empty", hidden: true }, "No jobs here. Press n to submit one, or: ",
+    el("code", {}, `seekapi call '{"name": "world"}'`)); // prettier-ignore
+  fill(main, el("div", { class: "filters" }, status, text, counts), el("div", { class: "wide" }, table), empty, older);
+
+  let rows = [];
+  let limit = PAGE;
+  let timer = 0;
+  let isEnded = false;
+
+  async function load() {
+    try {
+      const found = await api.overview({ limit, status: status.value, q: text.value });
+      if (isEnded) return;
+      rows = found.jobs;
+      draw(found);
+    } catch (error) {
+      tell(error.message);
+    }
+  }
+
+  function draw(found) {
+    const selected = body.querySelector("[aria-selected=true]")?.dataset.id;
+    const old = new Map([...body.children].map((row) => [row.dataset.id, row]));
+    fill(body, rows.map((job) => {
+      const fresh = row(job);
+      const known = old.get(job.job_id);
+      // A row that has not changed stays as it is, so that the focus in it stays too.
+      const kept = known && known.dataset.state === fresh.dataset.state ? known : fresh;
+      if (job.job_id === selected) kept.setAttribute("aria-selected", "true");
+      return kept;
+    })); // prettier-ignore
+    older.hidden = rows.length < limit;
+    empty.hidden = rows.length > 0;
+    const some = Object.entries(found.counts).filter(([, count]) => count > 0);
+    fill(counts, some.map(([name, count]) => el("span", {}, badge(name), ` ${count} `)));
+  }
+
+  function later() {
+    clearTimeout(timer);
+    timer = setTimeout(() => ((timer = 0), load()), REFRESH_MS);
+  }
+
+  function reload() {
+    limit = PAGE;
+    load();
+  }
+
+  function loadOlder() {
+    limit = Math.min(limit * 2, 10000);
+    load();
+  }
+
+  function move(step) {
+    const all = [...body.children];
+    if (all.length === 0) return;
+    const at = all.findIndex((one) => one.getAttribute("aria-selected") === "true");
+    const next = all[Math.max(0, Math.min(all.length - 1, at + step))];
+    all.forEach((one) => one.setAttribute("aria-selected", String(one === next)));
+    next.querySelector("a").focus();
+    next.scrollIntoView({ block: "nearest" });
+  }
+
+  const selectedId = () => body.querySelector("[aria-selected=true]")?.dataset.id;
+  const stop = listen(() => timer || later());
+  load();
+  return {
+    end: () => ((isEnded = true), stop(), clearTimeout(timer)),
+    keys: { j: () => move(1), k: () => move(-1), "/": () => text.focus(), Enter: () => open(selectedId()) },
+    selectedId,
+  };
+}
+
+function open(id) {
+  if (id) location.hash = `#/jobs/${encodeURIComponent(id)}`;
+}
+
+function row(job) {
+  const took = job.started_at && job.ended_at ? duration(job.ended_at - job.started_at) : "";
+  const charged = job.charge_limit ? `${job.metered_event_count} of ${job.charge_limit}` : job.metered_event_count || "";
+  const cells = [
+    el("td", {}, badge(job.status), job.error_code && job.status === "error" ? ` ${visible(job.error_code)}` : ""),
+    el("td", {}, el("a", { href: `#/jobs/${encodeURIComponent(job.job_id)}` }, visible(job.job_id).slice(0, 8))),
+    el("td", {}, el("time", { datetime: new Date(job.registered_at * 1000).toISOString() }, clockTime(job.registered_at))),
+    el("td", { class: "number" }, took),
+    el("td", { class: "number" }, job.pushes || ""),
+    el("td", { class: "number" }, job.files || ""),
+    el("td", { class: "number" }, charged),
+    el("td", { class: "input" }, visible(job.input)),
+  ];
+  const line = el("tr", { "data-id": job.job_id, "data-state": JSON.stringify(job) }, cells);
+  line.addEventListener("click", (click) => click.target.closest("a") || open(job.job_id));
+  return line;
+}

@@ -1,0 +1,46 @@
+// One event stream for all tabs of this browser: it opens six connections to a server at most, and each stream holds
+// one. The tab that holds the lock listens, and passes on what it hears; when it closes, the next one goes on from there.
+
+const channel = new BroadcastChannel("seekapi-events");
+const listeners = new Set();
+let position = 0;
+let isConnected = false;
+
+/** Call `listener(event)` for each event of the record from now on; what is returned ends that. */
+export function listen(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Listen from event number `from` on; `onConnection(isConnected)` hears of every change. */
+export function start(from, kinds, onConnection) {
+  position = from;
+  const hear = (message) => {
+    if (message.connected !== undefined) {
+      isConnected = message.connected;
+      onConnection(isConnected);
+    } else if (message.seq > position) {
+      position = message.seq;
+      for (const listener of [...listeners]) listener(message);
+    }
+  };
+  channel.onmessage = ({ data }) => {
+    if (data.ask) {
+      if (source) channel.postMessage({ connected: isConnected });
+    } else hear(data);
+  };
+  let source = null;
+  channel.postMessage({ ask: true });
+  navigator.locks.request("seekapi-events", () => {
+    const say = (message) => {
+      hear(message);
+      channel.postMessage(message);
+    };
+    // The browser itself comes back after a break, with Last-Event-ID.
+    source = new EventSource(`/events?after=${position}`);
+    source.onopen = () => say({ connected: true });
+    source.onerror = () => say({ connected: false });
+    for (const kind of kinds) source.addEventListener(kind, ({ data }) => say(JSON.parse(data)));
+    return new Promise(() => {}); // held for as long as this tab lives
+  });
+}

@@ -1,0 +1,330 @@
+"""Faults on purpose, for the worker's calls: what the network and the platform do to a worker sooner or later.
+
+A fault is armed for an operation and met by the next call of it. Their names are those of the fault list that seekapi
+itself is tested with. `..._once` hits one call, a plain name every call from then on.
+
+    {"push": "http_503_once", "input": ["slow_ok_1s", "stall_headers_once"], "deadline": "deadline_near"}
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from copy import copy
+from functools import partial
+
+from .._protocol import json_text
+from ..errors import ConfigurationError
+from . import records
+from .exchange import Answer, Refusal, Route
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .app import Platform
+    from .exchange import Incoming
+    from .store import Transaction
+
+INPUT, REGISTER, PUSH, FILE, CHARGE, DEADLINE, CALLS, ANY = (
+    "input",
+    "register",
+    "push",
+    "file",
+    "charge",
+    "deadline",
+    "calls",
+    "any",
+)
+# `calls` are those that carry the secret, `any` is all that goes over HTTP.
+OPERATIONS = (INPUT, REGISTER, PUSH, FILE, CHARGE, DEADLINE, CALLS, ANY)
+_CALLS = (REGISTER, PUSH, FILE, CHARGE)
+MOST_ARMED = 100
+FOR_EVER_S = 24 * 3600.0
+NEAR_S = 1.0
+MORE = "faults"
+
+
+class Fault:
+    """One way in which a call goes wrong: what is answered, whether the call was worked on, and how the answer comes.
+
+    `seconds` is the deadline of `deadline_near`.
+    """
+
+    __slots__ = (
+        "content_type",
+        "cut_after",
+        "delay_s",
+        "drip_s",
+        "headers",
+        "is_worked_on",
+        "left",
+        "name",
+        "operation",
+        "seconds",
+        "status",
+        "text",
+        "title",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        *,
+        status: int = 0,
+        text: str = '{"ok": false, "error": {"code": "FAULT", "message": "a fault on purpose"}}',
+        content_type: str = "application/json",
+        headers: tuple[tuple[str, str], ...] = (),
+        is_worked_on: bool = False,
+        delay_s: float = 0.0,
+        cut_after: int | None = None,
+        drip_s: float = 0.0,
+        seconds: float = 0.0,
+    ) -> None:
+        self.name = name
+        self.title = title
+        self.operation = ""
+        self.left: int | None = None
+        self.status = status
+        self.text = text
+        self.content_type = content_type
+        self.headers = headers
+        self.is_worked_on = is_worked_on
+        self.delay_s = delay_s
+        self.cut_after = cut_after
+        self.drip_s = drip_s
+        self.seconds = seconds
+
+    def met(self, work: Callable[[], Answer]) -> Answer:
+        """The answer that the worker gets instead of what `work` would have told it."""
+        answer = work() if self.is_worked_on else None
+        if answer is None or self.status:
+            answer = Answer(self.status or 503, self.text.encode("latin-1"), self.content_type, self.headers)
+        answer.delay_s = self.delay_s
+        answer.cut_after = self.cut_after
+        answer.drip_s = self.drip_s
+        return answer
+
+
+_FAULTS = (
+    Fault("accept_close", "the connection is closed without an answer", cut_after=0),
+    Fault("rst_mid_body", "the connection is cut in the middle of the answer", is_worked_on=True, cut_after=4),
+    Fault("response_lost", "the call is worked on, its answer lost", is_worked_on=True, cut_after=0),
+    Fault("stall_headers", "no answer, and the connection stays open", delay_s=FOR_EVER_S),
+    Fault("stall_body", "the answer stops after its head", is_worked_on=True, drip_s=FOR_EVER_S),
+    Fault("drip_body", "the answer comes byte by byte", is_worked_on=True, drip_s=0.5),
+    Fault("slow_ok_1s", "the answer takes a second", is_worked_on=True, delay_s=1.0),
+    Fault("http_500_forever_processed", "worked on, and then 500", is_worked_on=True, status=500),
+    Fault("http_429_retry_after_1s", "429, Retry-After: 1", status=429, headers=(("Retry-After", "1"),)),
+    Fault("http_429_retry_after_3600", "429, Retry-After: 3600", status=429, headers=(("Retry-After", "3600"),)),
+    Fault("http_429_retry_after_junk", "429, Retry-After: -5", status=429, headers=(("Retry-After", "-5"),)),
+    Fault("ok_false_200", '200 with {"ok": false}', status=200, text='{"ok": false}'),
+    Fault("empty_200", "200 without a body", status=200, text=""),
+    Fault("html_200", "200 with a page of HTML", status=200, text="<h1>hi</h1>", content_type="text/html"),
+    Fault("json_trailing_junk", "200 with more than JSON", status=200, text='{"ok": true} junk'),
+    Fault("json_nan", "200 with NaN", status=200, text='{"ok": true, "n": NaN}'),
+    Fault("invalid_utf8", "200 with bytes that are no text", status=200, text='{"ok": "\xff\xfe"}'),
+    Fault("deadline_near", "the clock is near the deadline", seconds=NEAR_S),
+)
+_BY_NAME = {fault.name: fault for fault in _FAULTS}
+_HTTP = re.compile(r"http_([45]\d\d)(_forever)?")
+# What the dashboard offers: each is armed by its name alone.
+PANEL = {
+    "push_fails": (PUSH, "http_503", "the next push fails with 503"),
+    "input_stalls": (INPUT, "stall_headers", "the input never comes"),
+    "response_lost": (CALLS, "response_lost", "the connection is cut after the call was worked on"),
+    "deadline_near": (DEADLINE, "deadline_near", f"the next job has {NEAR_S:g} s"),
+    "push_refused": (PUSH, "http_403", "the next push is refused with 403"),
+    "charge_fails": (CHARGE, "http_500", "the next charge fails with 500"),
+}
+
+
+class Plan:
+    """What is armed, in order. Used from several threads."""
+
+    def __init__(self) -> None:
+        self._armed: list[Fault] = []
+        self._lock = threading.Lock()
+
+    def arm(self, operation: str, name: str, count: int | None = None) -> None:
+        """The next `count` calls of `operation` meet this fault; None: all that come. Raises ValueError."""
+        if operation not in OPERATIONS:
+            raise ValueError(f"unknown operation {operation!r}: expected one of {', '.join(OPERATIONS)}")
+        fault = _made(name)
+        if (operation == DEADLINE) != bool(fault.seconds):
+            raise ValueError(f"{name} is not for {operation}")
+        fault.operation = operation
+        if count is not None or fault.left is None:
+            fault.left = count
+        with self._lock:
+            if len(self._armed) >= MOST_ARMED:
+                raise ValueError(f"at most {MOST_ARMED} faults can be armed")
+            self._armed.append(fault)
+
+    def take(self, operation: str) -> Fault | None:
+        """The fault that this call meets, if there is one."""
+        if not self._armed:
+            return None
+        with self._lock:
+            for fault in self._armed:
+                if fault.operation == operation or _is_of(fault.operation, operation):
+                    if fault.left is not None:
+                        fault.left -= 1
+                        if fault.left <= 0:
+                            self._armed.remove(fault)
+                    return fault
+        return None
+
+    def clear(self) -> None:
+        """From now on all is well."""
+        with self._lock:
+            self._armed.clear()
+
+    def armed(self) -> list[dict[str, Any]]:
+        """What is still to come."""
+        with self._lock:
+            return [{"operation": f.operation, "name": f.name, "left": f.left} for f in self._armed]
+
+    def load(self, value: Any) -> None:
+        """Arm what a file of faults says. Raises ValueError."""
+        if not isinstance(value, dict):
+            raise ValueError('expected an object like {"push": "http_503_once"}')
+        for operation, names in value.items():
+            for name in names if isinstance(names, list) else [names]:
+                if not isinstance(name, str):
+                    raise ValueError(f"{operation}: expected the name of a fault, or a list of names")
+                self.arm(operation, name)
+
+
+def read_plan(path: str) -> Plan:
+    """The plan in a file of JSON. Raises ConfigurationError."""
+    plan = Plan()
+    try:
+        with open(path, "rb") as file:
+            plan.load(json_text.decode(file.read()))
+        return plan
+    except OSError as error:
+        reason = error.strerror or "cannot be read"
+    except (json_text.JsonError, ValueError) as error:
+        reason = str(error)
+    raise ConfigurationError(f"--faults {path}: {reason}")
+
+
+def plan_of(platform: Platform) -> Plan:
+    """The plan of this platform; an empty one if none was given."""
+    plan = platform.options.more.get(MORE)
+    if plan is None:
+        plan = platform.options.more.setdefault(MORE, Plan())
+    return plan  # type: ignore[no-any-return]
+
+
+def faulty(route: Route) -> Route:
+    """`route`, but a call of it meets the fault that is armed for it. Others are left as they are."""
+    operation = _operation_of(route)
+    if operation is None:
+        return route
+    handler = route.handler
+
+    def writing(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
+        fault = plan_of(platform).take(operation)
+        if fault is None:
+            return handler(platform, request, tx)  # type: ignore[no-any-return]
+        note(tx, request.params.get("job_id", ""), fault)
+        return fault.met(lambda: handler(platform, request, tx))
+
+    def reading(platform: Platform, request: Incoming) -> Answer:
+        fault = plan_of(platform).take(operation)
+        if fault is None:
+            return handler(platform, request)  # type: ignore[no-any-return]
+        attempt_id = request.params.get("attempt", "")
+        platform.store.post(partial(_note_of_input, attempt_id=attempt_id, fault=fault), lambda value, error: None)
+        return fault.met(lambda: handler(platform, request))
+
+    bent = copy(route)
+    bent.handler = writing if route.writes else reading
+    return bent
+
+
+def note(tx: Transaction, job_id: str, fault: Fault) -> None:
+    """Say in the job's record that a fault on purpose was met."""
+    job = records.job_of(tx, job_id)
+    if job is not None:
+        tx.event(job, "fault", {"operation": fault.operation, "name": fault.name, "title": fault.title})
+
+
+def show(platform: Platform, request: Incoming) -> Answer:
+    """What can be armed from the page, and what is."""
+    names = [
+        {"name": name, "title": title, "operation": operation, "fault": fault}
+        for name, (operation, fault, title) in PANEL.items()
+    ]
+    return Answer.json({"names": names, "armed": plan_of(platform).armed(), "operations": OPERATIONS})
+
+
+def arm(platform: Platform, request: Incoming) -> Answer:
+    """Arm one: `{"name", "count"}` from the page's list, or any fault with `"operation"`."""
+    asked = request.json()
+    name = asked.get("name") if isinstance(asked, dict) else None
+    count = asked.get("count", 1) if isinstance(asked, dict) else None
+    if not isinstance(name, str) or type(count) is not int or not 1 <= count <= 1000:
+        raise Refusal(422, "INVALID_REQUEST", 'expected {"name": ..., "count": 1 to 1000}')
+    operation = asked.get("operation")
+    if operation is None and name in PANEL:
+        operation, name, _ = PANEL[name]
+    try:
+        plan_of(platform).arm(str(operation), name, count)
+    except ValueError as error:
+        reason = str(error)
+    else:
+        return show(platform, request)
+    raise Refusal(422, "INVALID_REQUEST", reason)
+
+
+def disarm(platform: Platform, request: Incoming) -> Answer:
+    """Arm nothing any more."""
+    plan_of(platform).clear()
+    return show(platform, request)
+
+
+ROUTES = (
+    Route("GET", "/faults", show),
+    Route("POST", "/faults", arm, body="json"),
+    Route("DELETE", "/faults", disarm),
+)
+
+
+def _made(name: str) -> Fault:
+    base = name.removesuffix("_once")
+    status = _HTTP.fullmatch(base)
+    if base in _BY_NAME:
+        fault = copy(_BY_NAME[base])
+        fault.name = name
+    elif status is not None:
+        fault = Fault(name, f"answered with {status[1]}", status=int(status[1]))
+    else:
+        raise ValueError(f"unknown fault {name!r}: expected http_503_once or the like, or one of {', '.join(_BY_NAME)}")
+    fault.left = 1 if base != name else None
+    return fault
+
+
+def _is_of(armed: str, operation: str) -> bool:
+    return (armed == CALLS and operation in _CALLS) or (armed == ANY and operation != DEADLINE)
+
+
+_BY_ENDING = {"/worker-request-id": REGISTER, "/push": PUSH, "/push/file": FILE, "/charge": CHARGE}
+
+
+def _operation_of(route: Route) -> str | None:
+    if route.auth == "signed":
+        return INPUT
+    if route.auth != "secret" or route.method != "POST":
+        return None
+    return next((name for ending, name in _BY_ENDING.items() if route.path.endswith(f"}}{ending}")), None)
+
+
+def _note_of_input(tx: Transaction, attempt_id: str, fault: Fault) -> None:
+    attempt = records.attempt_of(tx, attempt_id)
+    if attempt is not None:
+        note(tx, attempt.job_id, fault)

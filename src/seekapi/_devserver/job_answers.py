@@ -1,0 +1,90 @@
+"""What the views of jobs have in common: how a body is read, and what is answered."""
+
+from __future__ import annotations
+
+import json
+from datetime import timezone
+
+from .._protocol import jobs, json_text
+from ..errors import SerializationError
+from .exchange import Answer, Refusal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import tzinfo
+    from typing import Any
+
+    from .app import Platform
+    from .exchange import Incoming
+    from .records import JobRow
+
+LONGEST_KEY = 255
+
+
+def shown(job: JobRow, zone: tzinfo) -> dict[str, Any]:
+    """The Job object of a row."""
+    return jobs.job_object(
+        job_id=job.job_id,
+        registered_at=job.registered_at,
+        updated_at=job.updated_at,
+        completed_at=job.completed_at,
+        status=job.status,
+        errors=_value(job.errors_json),
+        warnings=_value(job.warnings_json),
+        settings=_value(job.settings_json),
+        request_payload=_value(job.request_json),
+        response_payload=_value(job.response_json),
+        zone=zone,
+    )
+
+
+def created(platform: Platform, job: JobRow) -> Answer:
+    """201, and where the new job is."""
+    location = f"{platform.options.prefix}{jobs.JOBS}/{job.job_id}"  # The id is ours: nothing in it wants quoting.
+    return Answer.json(shown(job, zone_of(platform)), 201, (("Location", location),))
+
+
+def missing(job_id: str) -> Answer:
+    """404 in the words of the protocol."""
+    return Answer.json(jobs.not_found(job_id), 404)
+
+
+def unprocessable(invalid: jobs.Invalid) -> Answer:
+    """422: an array of what is wrong, or one message."""
+    return Answer.json(invalid.body, 422)
+
+
+def zone_of(platform: Platform) -> tzinfo:
+    """The zone in which moments are shown."""
+    zone: tzinfo = platform.options.more.get("zone") or timezone.utc
+    return zone
+
+
+def encoded(value: object, what: str) -> str:
+    """`value` as JSON text. Raises jobs.Invalid: a number may be too large to be one."""
+    try:
+        return json_text.encode(value, what=what, ascii_only=False)
+    except SerializationError as error:
+        reason = str(error)
+    raise jobs.Invalid([jobs.problem("json_invalid", [], reason, None)])
+
+
+def decoded(request: Incoming) -> Any:
+    """The body as a JSON value. Raises jobs.Invalid."""
+    try:
+        return json_text.decode(request.body)
+    except json_text.JsonError as error:
+        reason = str(error)
+    raise jobs.Invalid([jobs.problem("json_invalid", [], f"the body is not JSON: {reason}", None)])
+
+
+def key_of(request: Incoming) -> str:
+    """The Idempotency-Key, "" if there is none. Raises Refusal (400)."""
+    key = request.headers.get("Idempotency-Key").strip()
+    if len(key) > LONGEST_KEY or not (key.isascii() and (key.isprintable() or not key)):
+        raise Refusal(400, "INVALID_REQUEST", f"Idempotency-Key is not a text of at most {LONGEST_KEY} characters")
+    return key
+
+
+def _value(text: str | None) -> Any:
+    return None if text is None else json.loads(text)

@@ -1,0 +1,377 @@
+"""The record: one SQLite database, one thread that writes, and whoever wants to know what happened.
+
+Works (functions of a Transaction) are queued. The writer takes all that are waiting, runs them in one transaction, a
+savepoint around each, and commits; only then does anybody get an answer. So many callers share one fsync, and nothing
+is acknowledged that is not on the disk. If the commit fails, every work of the group has failed with NotStored.
+
+What a work changes it also says, with `tx.event(...)`. After the commit the subscribers get these events in order.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import sqlite3
+import tempfile
+import threading
+import time
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+
+from . import database
+from .exchange import NotStored
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from typing import Any, Protocol, TypeAlias, TypeVar
+
+    from .records import AttemptRow
+
+    Value = TypeVar("Value")
+    Work: TypeAlias = Callable[["Transaction"], Any]
+    Reply: TypeAlias = Callable[[Any, "BaseException | None"], None]
+    Subscriber: TypeAlias = Callable[[list["Event"]], None]
+
+    class Subject(Protocol):
+        """What an event is about: a job row or an attempt row."""
+
+        job_number: int
+        job_id: str
+        attempt: int
+
+
+log = logging.getLogger("seekapi.dev")
+
+KINDS = (
+    "submitted",
+    "queued",
+    "started",
+    "called",
+    "input",
+    "registered",
+    "push",
+    "file",
+    "charge",
+    "progress",
+    "log",
+    "retry",
+    "status",
+    "ended",
+    "lost",
+    "fault",
+)
+MOST_IN_A_GROUP = 512
+# From this size on, the log of the database is copied into it after a commit, when everybody has their answer.
+CHECKPOINT_BYTES = 4 * 1024 * 1024
+# How SQLite says that it is the disk, and not the statement (Python 3.10 knows no codes).
+_DISK_WORDS = (
+    "full",
+    "disk i/o",
+    "readonly",
+    "unable to open",
+    "malformed",
+    "not a database",
+    "locked",
+    "out of memory",
+)
+
+
+class Event:
+    """One thing that happened. `text` is its data as one line of JSON; `at` is seconds since 1970.
+
+    Whenever `data` has a `status`, that is what the job's status became.
+    """
+
+    __slots__ = ("at", "attempt", "job_id", "job_number", "kind", "seq", "text")
+
+    def __init__(self, seq: int, job_number: int, job_id: str, attempt: int, at: float, kind: str, text: str) -> None:
+        self.seq = seq
+        self.job_number = job_number
+        self.job_id = job_id
+        self.attempt = attempt
+        self.at = at
+        self.kind = kind
+        self.text = text
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What is known about it."""
+        data: dict[str, Any] = json.loads(self.text)
+        return data
+
+    def __repr__(self) -> str:
+        return f"<Event {self.seq} {self.kind} of {self.job_id}>"
+
+
+class Reader:
+    """Asks the record; everything that is read through one Reader is of the same moment."""
+
+    __slots__ = ("_execute",)
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.execute
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows."""
+        return self._execute(sql, values).fetchall()
+
+    def each(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """The rows one by one, for those that may be large."""
+        return self._execute(sql, values)
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+        """The first row, None if there is none."""
+        row: tuple[Any, ...] | None = self._execute(sql, values).fetchone()
+        return row
+
+
+class Transaction(Reader):
+    """What a work changes the record with. `now` is the wall clock at the start of its group, in seconds since 1970."""
+
+    __slots__ = ("_after_commit", "_events", "now")
+
+    def __init__(self, connection: sqlite3.Connection, now: float) -> None:
+        super().__init__(connection)
+        self.now = now
+        self._events: list[Event] = []
+        self._after_commit: list[Callable[[], None]] = []
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """One statement."""
+        return self._execute(sql, values)
+
+    def event(self, about: Subject, kind: str, data: dict[str, Any]) -> int:
+        """Say what happened to a job, in one of its attempts; its number in the record."""
+        return self.event_text(about, kind, json.dumps(data))
+
+    def event_text(self, about: Subject, kind: str, text: str) -> int:
+        """`event` for data that is JSON already, on one line."""
+        seq = self._execute(
+            "INSERT INTO event (job, attempt, at, kind, data) VALUES (?, ?, ?, ?, ?)",
+            (about.job_number, about.attempt, self.now, kind, text),
+        ).lastrowid
+        assert seq is not None
+        self._events.append(Event(seq, about.job_number, about.job_id, about.attempt, self.now, kind, text))
+        return seq
+
+    def on_commit(self, action: Callable[[], None]) -> None:
+        """`action` is called once the change is on the disk, before anybody is told; never if it was undone."""
+        self._after_commit.append(action)
+
+
+class Store:
+    """The record in `folder`. One per folder: another one, in any process, raises StoreUnusable.
+
+    `now` is the wall clock, in seconds since 1970. With `folder=None` the record is in a folder of its own that is
+    removed on `close()`, and the disk is not waited for. `lost` are the attempts that the last server died over.
+    """
+
+    def __init__(self, folder: Path | str | None, *, now: Callable[[], float] = time.time) -> None:
+        self.is_ephemeral = folder is None
+        self.folder = Path(tempfile.mkdtemp(prefix="seekapi-dev-") if folder is None else folder).absolute()
+        self.files = self.folder / database.FILES
+        self._now = now
+        database.prepare(self.folder)
+        self._lock = database.FolderLock(self.folder)
+        try:
+            self._connection = database.open_writer(self.folder, durable=not self.is_ephemeral)
+        except BaseException:
+            self._lock.release()
+            raise
+        self._works: SimpleQueue[tuple[Work, Reply] | None] = SimpleQueue()
+        self._subscribers: tuple[Subscriber, ...] = ()
+        self._readers: list[sqlite3.Connection] = []
+        self._is_closed = False
+        self._closing = threading.Lock()
+        database.sweep(self.folder, self._connection)
+        self._thread = threading.Thread(target=self._write, name="seekapi-store", daemon=True)
+        self._thread.start()
+        # What ran when the last server died runs no more.
+        from .changes import lose_running
+
+        self.lost: list[AttemptRow] = self.submit(lose_running).result()
+
+    def submit(self, work: Callable[[Transaction], Value]) -> Future[Value]:
+        """Queue a work. The future has what it returned, after the commit; or what it raised; or NotStored."""
+        future: Future[Value] = Future()
+        future.set_running_or_notify_cancel()
+
+        def reply(value: Value, error: BaseException | None) -> None:
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(value)
+
+        self.post(work, reply)
+        return future
+
+    def post(self, work: Work, reply: Reply) -> None:
+        """Queue a work without a future: `reply(value, error)` is called on the writer's thread, and must be quick."""
+        if self._is_closed:
+            reply(None, _closed())
+            return
+        self._works.put((work, reply))
+
+    @contextmanager
+    def read(self) -> Iterator[Reader]:
+        """What the record holds at this moment. On any thread; nothing waits for it, and it waits for nothing."""
+        try:
+            connection = self._readers.pop()
+        except IndexError:
+            connection = database.open_reader(self.folder)
+        try:
+            connection.execute("BEGIN")
+            try:
+                yield Reader(connection)
+            finally:
+                connection.execute("ROLLBACK")
+        finally:
+            if self._is_closed:
+                connection.close()
+            else:
+                self._readers.append(connection)
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """After each commit `subscriber(events)` is called on the writer's thread, with those that it added, in order.
+
+        It must be quick, and never wait for the store. What is returned ends the subscription.
+        """
+        with self._closing:
+            self._subscribers += (subscriber,)
+
+        def unsubscribe() -> None:
+            with self._closing:
+                self._subscribers = tuple(one for one in self._subscribers if one is not subscriber)
+
+        return unsubscribe
+
+    def close(self) -> None:
+        """What is queued is still written; what comes later is refused."""
+        with self._closing:
+            was_closed, self._is_closed = self._is_closed, True
+        if was_closed:
+            return
+        self._works.put(None)
+        self._thread.join()
+        while self._readers:
+            self._readers.pop().close()
+        self._connection.close()
+        self._lock.release()
+        if self.is_ephemeral:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # The writer's thread
+
+    def _write(self) -> None:
+        is_open = True
+        while is_open:
+            group, is_open = self._next_group()
+            if group:
+                self._commit(group)
+            if not is_open or self._log_bytes() > CHECKPOINT_BYTES:
+                self._checkpoint("PASSIVE" if is_open else "TRUNCATE")
+
+    def _next_group(self) -> tuple[list[tuple[Work, Reply]], bool]:
+        """What is waiting; at least one work, or else the end."""
+        group: list[tuple[Work, Reply]] = []
+        item = self._works.get()
+        while item is not None:
+            group.append(item)
+            if len(group) == MOST_IN_A_GROUP or self._works.empty():
+                return group, True
+            item = self._works.get()
+        # Whoever called post() while close() was being called is behind the end.
+        while not self._works.empty():
+            late = self._works.get()
+            if late is not None:
+                late[1](None, _closed())
+        return group, False
+
+    def _commit(self, group: list[tuple[Work, Reply]]) -> None:
+        tx = Transaction(self._connection, self._now())
+        try:
+            outcomes = self._run_all(tx, group)
+        except BaseException as error:
+            self._undo_all()
+            if not isinstance(error, sqlite3.Error):
+                log.exception("the store")
+            failed = NotStored(f"nothing was kept: {error}")
+            outcomes = [(None, failed)] * len(group)
+            tx._events, tx._after_commit = [], []
+        for action in tx._after_commit:
+            _quietly(action)
+        for (_, reply), (value, failure) in zip(group, outcomes, strict=True):
+            _quietly(reply, value, failure)
+        if tx._events:
+            for subscriber in self._subscribers:
+                _quietly(subscriber, tx._events)
+
+    def _run_all(self, tx: Transaction, group: list[tuple[Work, Reply]]) -> list[tuple[Any, BaseException | None]]:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        outcomes = [self._run(tx, work) for work, _ in group]
+        execute("COMMIT")
+        return outcomes
+
+    def _run(self, tx: Transaction, work: Work) -> tuple[Any, BaseException | None]:
+        """One work, in a savepoint. Raises sqlite3.Error if it is the disk that failed: then all have."""
+        execute = self._connection.execute
+        event_count, action_count = len(tx._events), len(tx._after_commit)
+        execute("SAVEPOINT work")
+        try:
+            value = work(tx)
+        except BaseException as error:
+            if _is_of_disk(error) or not self._connection.in_transaction:
+                raise
+            execute("ROLLBACK TO work")
+            execute("RELEASE work")
+            del tx._events[event_count:], tx._after_commit[action_count:]
+            return None, error
+        execute("RELEASE work")
+        return value, None
+
+    def _undo_all(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            log.exception("the store could not undo")
+
+    def _log_bytes(self) -> int:
+        try:
+            return os.stat(f"{self.folder / database.DATABASE}-wal").st_size
+        except OSError:
+            return 0
+
+    def _checkpoint(self, how: str) -> None:
+        try:
+            self._connection.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
+        except sqlite3.Error:  # The log stays as it is, and nothing is lost.
+            log.warning("the store could not be tidied up", exc_info=True)
+
+
+def _is_of_disk(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.Error) and any(word in str(error).lower() for word in _DISK_WORDS)
+
+
+def _closed() -> NotStored:
+    return NotStored("the store is closed")
+
+
+def _quietly(call: Callable[..., object], *arguments: object) -> None:
+    """Others of the group must get their answers, whatever one of them does with its own."""
+    try:
+        call(*arguments)
+    except Exception:
+        log.exception("after a commit")

@@ -30,7 +30,7 @@ def test_help_begins_with_examples(arguments, tmp_path):
     done = seekapi(*arguments, cwd=tmp_path)
 
     assert done.returncode == 0
-    assert done.stdout.startswith("examples:\n  seekapi run worker.py")
+    assert done.stdout.startswith("examples:\n  seekapi ")
     assert "usage: seekapi" in done.stdout
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
+  seekapi init hello                                 a worker to begin with, in a folder of its own
+  seekapi dev worker.py                              the whole platform on this machine, with this worker
+  seekapi call '{"name": "world"}'                   submit a job to it, follow it, print the result
   seekapi run worker.py                              call handler(event, context) once, with the input {}
   seekapi run worker.py --input '{"name": "Ada"}'    ... with this input
   seekapi run my.package:handler --input @job.json   ... a handler in a module, the input in a file
@@ -45,13 +48,18 @@ def _main(argv: Sequence[str] | None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    from . import exit_codes, run, terminal
+    from . import call, dev, exit_codes, init, jobs, run, schema, terminal
     from .arguments import Parser
 
     parser = Parser(prog="seekapi", examples=EXAMPLES, description="Develop SeekAPI workers on this machine.")
     parser.add_argument("--version", action="version", version=f"seekapi {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    init.add_to(commands)
+    dev.add_to(commands)
     run.add_to(commands)
+    call.add_to(commands)
+    jobs.add_to(commands)
+    schema.add_to(commands)
     try:
         arguments, unknown = parser.parse_known_args(argv)
         if unknown:

@@ -71,6 +71,30 @@ tool_env() { # tool_env NAME REQUIREMENTS_FILE: prints the folder of an environm
     echo "$env"
 }
 
+unpacked() { # unpacked NAME PACKAGE...: prints the folder in our cache that holds these Debian packages and what they need
+    local name=$1 root=$CI_CACHE/$1
+    shift
+    (
+        flock 9
+        [[ -f $root/.complete ]] && exit 0
+        rm -rf "$root"
+        mkdir -p "$root/debs/partial" "$root/files"
+        retry apt-get update -qq
+        retry apt-get install --download-only --yes -qq --no-install-recommends \
+            -o Dir::Cache::archives="$root/debs" -o APT::Sandbox::User=root "$@"
+        for package in "$root"/debs/*.deb; do
+            dpkg -x "$package" "$root/files"
+        done
+        rm -rf "$root/debs"
+        touch "$root/.complete"
+    ) 9>"$CI_CACHE/$name.lock" >&2
+    echo "$root/files"
+}
+
+libraries_of() { # the folders below $1 that hold shared libraries, as LD_LIBRARY_PATH wants them
+    find "$1" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:
+}
+
 end_left_behind() { # prints, then ends, each process that a stage started and that is still there
     local pid found="" grace
     for grace in 1 2 3; do

@@ -1,0 +1,297 @@
+"""The dashboard as a person uses it, in a real browser, against the real platform with a real worker.
+
+Skipped, loudly, where SEEKAPI_BROWSER does not name a folder with `chromium` and `chromedriver`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from urllib.request import ProxyHandler, Request, build_opener
+
+import pytest
+
+from .driver import FOLDER, LIMIT_S, browser, until
+
+pytestmark = pytest.mark.skipif(not FOLDER, reason="SEEKAPI_BROWSER does not name chromium and chromedriver")
+
+WORKER = """
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+from seekapi import Doc, Job, Range, worker
+
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8cfc0000003010100"
+    "18dd8db00000000049454e44ae426082"
+)
+
+
+@dataclass
+class Input:
+    name: Annotated[str, Doc("whom to greet")] = "world"
+    seconds: Annotated[float, Range(0, 60)] = 0.0
+    fail: bool = False
+
+
+@worker
+def handler(job_input: Input, job: Job):
+    print("printed <b>by hand</b>")
+    job.log.info("greeting %s", job_input.name)
+    for _ in job.track(range(10)):
+        time.sleep(job_input.seconds / 10)
+    job.push_data({"markup": "<script>document.title = 'run'</script>"})
+    job.push_file("pixel.png", PIXEL)
+    job.charge("greeting")
+    if job_input.fail:
+        raise ValueError("no such page: 4")
+    return {"message": f"hello {job_input.name}"}
+"""
+_opener = build_opener(ProxyHandler({}))
+
+
+def fetch(url, body=None):
+    """What the platform answers, as JSON."""
+    data = None if body is None else json.dumps(body).encode()
+    with _opener.open(Request(url, data, {"Content-Type": "application/json"}), timeout=LIMIT_S) as response:
+        return json.load(response)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """The URL of a platform that runs WORKER, from the command that users type."""
+    folder = tmp_path_factory.mktemp("dev")
+    (folder / "worker.py").write_text(WORKER, encoding="utf-8")
+    ready = folder / "ready.json"
+    command = [sys.executable, "-m", "seekapi", "dev", "worker.py", "--port", "0", "--timeout", "20"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("SEEKAPI_", "WORKER_"))}
+    with open(folder / "dev.log", "wb") as log:
+        process = subprocess.Popen(
+            [*command, "--ready-file", str(ready)], cwd=folder, env=env, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            until(ready.exists, what=f"the platform to be ready, see {folder}/dev.log")
+            yield json.loads(ready.read_text(encoding="utf-8"))["url"]
+        finally:
+            process.terminate()
+            process.wait(LIMIT_S)
+
+
+@pytest.fixture
+def page(base):
+    """A fresh browser at the dashboard; at its end its console has to be free of errors."""
+    with browser() as page:
+        page.resize(1200, 800)
+        page.open(f"{base}/")
+        page.wait_for_text("live", "#connection")
+        yield page
+        assert page.console() == []
+
+
+def job_of(page):
+    """The id of the job whose page is shown."""
+    return str(page.wait("return location.hash.startsWith('#/jobs/') && location.hash.slice(7)"))
+
+
+def submit(base, **job_input):
+    """A job, submitted over HTTP."""
+    return fetch(f"{base}/jobs", job_input)["job_id"]
+
+
+def ended(base, job_id):
+    """The job, once it has come to an end."""
+    final = ("completed", "error", "cancelled")
+    return until(
+        lambda: (job := fetch(f"{base}/jobs/{job_id}"))["status"] in final and job, what="the job to come to an end"
+    )
+
+
+def test_a_job_from_the_form_is_watched_while_it_runs(page, base):
+    """The form comes from the worker's schema; the job's page follows it to its end without a reload."""
+    page.press("n")
+    page.find("#field-name").type("Ada")
+    page.find("#field-seconds").type("2")
+    page.button("Submit").click()
+
+    page.wait_for_text("running", ".job-head")
+    page.wait_for_text("of 10", ".bars")
+    page.wait_for_text("completed", ".job-head")
+
+    shown = page.text("main")
+    assert all(text in shown for text in ("hello Ada", "greeting Ada", "printed <b>by hand</b>", "pixel.png"))
+    kinds = ("submitted", "started", "called", "input", "registered", "push", "file", "charge", "ended")
+    assert all(kind in page.text(".timeline") for kind in kinds)
+    assert fetch(f"{base}/jobs/{job_of(page)}")["request_payload"]["name"] == "Ada"
+
+
+def test_a_job_is_edited_and_run_again(page, base):
+    """The form starts with the input of the job that it repeats; that one stays as it was."""
+    first = submit(base, name="Ada")
+    ended(base, first)
+    page.open(f"{base}/#/jobs/{first}")
+    page.wait_for_text("hello Ada", "main")
+
+    page.press("e")
+    page.find("#field-name").type("Grace")
+    page.button("Submit").click()
+    page.wait_for_text("hello Grace", "main")
+
+    assert job_of(page) != first
+    assert fetch(f"{base}/jobs/{first}")["request_payload"] == {"name": "Ada"}
+
+
+def test_a_job_is_run_again_from_its_page(page, base):
+    """Rerun is one key."""
+    first = submit(base, name="Ada")
+    ended(base, first)
+    page.open(f"{base}/#/jobs/{first}")
+    page.wait_for_text("hello Ada", "main")
+
+    page.press("r")
+    page.wait("return location.hash.startsWith('#/jobs/') && !location.hash.endsWith(arguments[0])", first)
+
+    assert ended(base, job_of(page))["status"] == "completed"
+
+
+def test_a_running_job_is_cancelled(page, base):
+    """The button ends the process, and the page says so."""
+    job_id = submit(base, seconds=50)
+    page.open(f"{base}/#/jobs/{job_id}")
+    page.wait_for_text("running", ".job-head")
+
+    page.button("Cancel").click()
+    page.wait_for_text("cancelled", ".job-head")
+
+    assert ended(base, job_id)["status"] == "cancelled"
+
+
+def test_a_failure_shows_the_line_of_the_worker(page, base):
+    """Code, message, line and traceback, as text."""
+    job_id = submit(base, fail=True)
+    page.open(f"{base}/#/jobs/{job_id}")
+
+    page.wait_for_text("no such page: 4", ".failure")
+
+    shown = page.text(".failure")
+    assert "WORKER_ERROR" in shown and "worker.py:" in shown and 'raise ValueError("no such page: 4")' in shown
+
+
+def test_what_is_broken_on_purpose_is_seen_in_the_timeline(page, base):
+    """The next push fails, the worker tries again, and the job completes."""
+    page.press("b")
+    page.find("[data-fault=push_fails]").click()
+    page.wait("return document.querySelector('[data-fault=push_fails]').ariaPressed === 'true'")
+    job_id = submit(base, name="Ada")
+    page.open(f"{base}/#/jobs/{job_id}")
+    page.wait_for_text("completed", ".job-head")
+
+    assert "fault" in page.text(".timeline")
+    assert len(fetch(f"{base}/jobs/{job_id}/result")["pushes"]) == 2
+
+
+def test_a_picture_is_shown_and_a_file_opens(page, base):
+    """A picture is drawn in the page; each file is a download by its id."""
+    job_id = submit(base)
+    ended(base, job_id)
+    page.open(f"{base}/#/jobs/{job_id}")
+    page.wait("const i = document.querySelector('.files img'); i?.scrollIntoView(); return i?.naturalWidth === 1")
+
+    head = page.run(
+        "return fetch(document.querySelector('.files a').href).then(async (r) => "
+        "[r.status, r.headers.get('Content-Disposition').split(';')[0], (await r.arrayBuffer()).byteLength])"
+    )
+
+    assert head == [200, "attachment", 69]
+
+
+def test_what_a_worker_produced_is_never_run(page, base):
+    """Markup in an input, an output, a log line or a file name is text."""
+    hostile = "<img src=x onerror=\"document.title='run'\">\u202egnp.exe"
+    job_id = submit(base, name=hostile)
+    ended(base, job_id)
+    page.wait_for_text("<img src=x", ".jobs")
+    page.open(f"{base}/#/jobs/{job_id}")
+    page.wait_for_text("completed", ".job-head")
+
+    assert page.run("return document.title") != "run"
+    assert page.run("return document.querySelectorAll('main img[onerror], main script, main b').length") == 0
+    assert "\\u202e" in page.text("main")
+
+
+def test_the_list_is_filtered_and_walked_with_the_keyboard(page, base):
+    """j, k and Enter open a job; the filter takes text and a status."""
+    wanted = submit(base, name="needle")
+    ended(base, wanted)
+    page.find("input[type=search]").type("needle")
+    page.wait("return document.querySelectorAll('.jobs tbody tr').length === 1")
+
+    page.run("document.activeElement.blur()")
+    page.press("j")
+    page.find(".jobs tbody tr[aria-selected=true] a").click()
+
+    assert job_of(page) == wanted
+
+
+def test_ten_thousand_jobs_and_six_tabs(page, base):
+    """One event stream serves all tabs; the list shows a page of what there is, and each tab goes on being live."""
+    body = json.dumps({"status": "cancelled"}).encode()
+    for _ in range(5):
+        page.new_tab()
+        page.open(f"{base}/")
+        page.wait_for_text("live", "#connection")
+    assert len(page.tabs()) == 6
+
+    job_id = submit(base, name="for all tabs")
+    for tab in page.tabs():
+        page.switch(tab)
+        page.wait_for_text("for all tabs", ".jobs")
+
+    patch = Request(f"{base}/jobs/{job_id}", body, {"Content-Type": "application/json"}, method="PATCH")
+    with _opener.open(patch, timeout=LIMIT_S) as response:
+        assert response.status == 202
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 400])
+def test_each_page_fits_and_can_be_read(page, base, width, scheme, tmp_path):
+    """No page is wider than its window; text stands out from what is behind it (WCAG AA). SEEKAPI_SHOTS keeps them."""
+    failed = submit(base, fail=True)
+    ended(base, failed)
+    page.resize(width, 800)
+    page.prefer(scheme)
+    shots = Path(os.environ.get("SEEKAPI_SHOTS") or tmp_path)
+    for name, path in {"list": "#/", "job": f"#/jobs/{failed}", "api": "openapi"}.items():
+        page.open(f"{base}/{path}")
+        page.wait_for_text({"list": "WORKER_ERROR", "job": "no such page", "api": "/jobs"}[name])
+        page.screenshot(shots / f"{name}-{width}-{scheme}.png")
+
+        assert page.run("return document.documentElement.scrollWidth - innerWidth") <= 0, name
+        assert page.run(CONTRAST) == [], name
+
+
+# Every text that is shown, against the nearest background behind it.
+CONTRAST = """
+const channel = (v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+const parsed = (text) => text.match(/[\\d.]+/g).map(Number);
+const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+const behind = (element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const color = parsed(getComputedStyle(at).backgroundColor);
+    if (color[3] !== 0) return color;
+  }
+  return [255, 255, 255];
+};
+const found = [];
+for (const element of document.querySelectorAll("body *")) {
+  const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+  if (!own || element.offsetParent === null || element.closest(".hidden")) continue;
+  const [a, b] = [light(parsed(getComputedStyle(element).color)), light(behind(element))];
+  const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  if (ratio < 4.5) found.push(`${element.tagName}.${element.className}: ${ratio.toFixed(1)}`);
+}
+return [...new Set(found)];
+"""

@@ -50,7 +50,7 @@ def checkout(tmp_path):
 
 def test_every_block_is_of_a_kind_that_is_tested():
     """A block in another language would be one that nobody runs."""
-    assert {name for name, _ in BLOCKS} == {"bash", "python", "json", "text"}
+    assert {name for name, _ in BLOCKS} == {"bash", "python", "json", "text", "console"}
     assert len(BLOCKS) == README.count("```") // 2
     assert blocks("bash")[1] == INSTALL_AND_TEST
 
@@ -78,6 +78,26 @@ def test_the_commands_work_as_they_stand(script, checkout):
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
+def test_the_platform_answers_as_shown(checkout):
+    """The two consoles: the platform says the first lines of its banner, and the call prints the result."""
+    (serve, *banner), (call, *answer) = [code.splitlines() for code in blocks("console")]
+    assert serve.startswith("$ seekapi dev ") and call.startswith("$ seekapi call ")
+    serve, call = (line.replace("$ seekapi", f'exec "{sys.executable}" -m seekapi') for line in (serve, call))
+    shell = {"cwd": checkout, "env": environ(), "text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+
+    server = subprocess.Popen(["bash", "-c", f"{serve} --port 0"], **shell)
+    try:
+        said = [server.stderr.readline() for _ in range(4)]
+        called = subprocess.run(["bash", "-c", call], timeout=LIMIT_S, **shell)
+    finally:
+        server.terminate()
+        server.communicate(timeout=LIMIT_S)
+
+    assert [line.split()[0] for line in banner] == [line.split()[0] for line in said[:2]]
+    assert called.stdout.splitlines() == answer
 
 
 @pytest.mark.parametrize("code", blocks("python"))

@@ -28,13 +28,14 @@ HELLO = """
 
 
 def test_a_job_leaves_its_whole_story(tmp_path):
-    """Queued, started, called, its input, what it printed and logged and pushed, its end: in order."""
+    """Queued, started, called, its input, what it printed and logged and pushed, its end."""
     with running(tmp_path, HELLO) as platform:
         job = platform.run({"name": "Ada"})
 
     kinds = [kind for kind, _ in job.events]
-    assert kinds[:3] == ["submitted", "started", "called"] and kinds[-1] == "ended"
-    assert {"input", "registered", "log", "progress", "push"} <= set(kinds)
+    # Whether the runner or the worker is heard first is chance.
+    assert kinds[:2] == ["submitted", "started"] and kinds[-1] == "ended"
+    assert {"called", "input", "registered", "log", "progress", "push"} <= set(kinds)
     assert job.status == "completed" and job.pushes == [{"n": 1}, {"hello": "Ada"}]
     assert job.log("stdout") == ["hi Ada"] and job.log("seekapi") == ["on the way"]
     assert job.of("progress") == [{"done": 1, "total": 2, "message": "half"}]

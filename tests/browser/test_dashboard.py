@@ -9,6 +9,10 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from http.client import HTTPConnection
 from pathlib import Path
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -63,11 +67,18 @@ def fetch(url, body=None):
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):
-    """The URL of a platform that runs WORKER, from the command that users type."""
+    """The URL of a platform that runs WORKER."""
     folder = tmp_path_factory.mktemp("dev")
     (folder / "worker.py").write_text(WORKER, encoding="utf-8")
+    with dev(folder, "worker.py", "--timeout", "20") as url:
+        yield url
+
+
+@contextmanager
+def dev(folder, *options):
+    """The URL of a platform, from the command that users type."""
     ready = folder / "ready.json"
-    command = [sys.executable, "-m", "seekapi", "dev", "worker.py", "--port", "0", "--timeout", "20"]
+    command = [sys.executable, "-m", "seekapi", "dev", *options, "--port", "0"]
     env = {name: value for name, value in os.environ.items() if not name.startswith(("SEEKAPI_", "WORKER_"))}
     with open(folder / "dev.log", "wb") as log:
         process = subprocess.Popen(
@@ -236,8 +247,32 @@ def test_the_list_is_filtered_and_walked_with_the_keyboard(page, base):
     assert job_of(page) == wanted
 
 
-def test_ten_thousand_jobs_and_six_tabs(page, base):
-    """One event stream serves all tabs; the list shows a page of what there is, and each tab goes on being live."""
+def test_ten_thousand_jobs_are_a_page_of_rows(tmp_path):
+    """The list holds the newest ones; what is further back is found by its text."""
+    with dev(tmp_path) as url, browser() as page:
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(partial(submit_many, url), range(0, 10_000, 250)))
+        page.open(f"{url}/")
+        page.wait_for_text("10000", ".counts")
+
+        assert page.run("return document.querySelectorAll('.jobs tbody tr').length") == 100
+        page.find("input[type=search]").type("needle-77-")
+        page.wait("return document.querySelectorAll('.jobs tbody tr').length === 1")
+        assert page.console() == []
+
+
+def submit_many(url, first):
+    """250 jobs over one connection."""
+    connection = HTTPConnection(url.removeprefix("http://"), timeout=LIMIT_S)
+    for number in range(first, first + 250):
+        body = json.dumps({"name": f"needle-{number}-"})
+        connection.request("POST", "/jobs", body, {"Content-Type": "application/json"})
+        assert connection.getresponse().read()
+    connection.close()
+
+
+def test_six_tabs_share_one_stream(page, base):
+    """A browser opens six connections to a server and no more: each tab goes on being live, and can still ask."""
     body = json.dumps({"status": "cancelled"}).encode()
     for _ in range(5):
         page.new_tab()

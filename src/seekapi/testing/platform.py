@@ -57,7 +57,8 @@ class DevPlatform:
             held.callback(store.close)
             self._plan = faults.Plan()
             self._plan.load(dict(self._faults))
-            options = Options(data_dir=store.folder, charge_limit=self._charge_limit, **{faults.MORE: self._plan})
+            options = Options(data_dir=store.folder, charge_limit=self._charge_limit)
+            options.more[faults.MORE] = self._plan
             keys = {"secret": secrets.token_hex(16), "api_key": secrets.token_hex(16)}
             self._platform = Platform(store, options, **keys, now=time.time, clock=time.monotonic)
             server = Server(self._platform, served=[self._noted(route) for route in routes()])

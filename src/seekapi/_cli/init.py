@@ -45,44 +45,25 @@ def handler(greeting: Greeting, job):
     return {"message": f"hello {greeting.name}"}
 '''
 TEST = '''\
-"""Runs the worker as the platform does, in local mode: nothing leaves this machine."""
+"""Runs the worker on a platform of its own, over real sockets: nothing leaves this machine."""
 
 from __future__ import annotations
 
-import json
-
-import pytest
 from worker import handler
 
 
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    """`run(input)` is the envelope, and what the worker pushed last."""
-    monkeypatch.setenv("SEEKAPI_LOCAL_MODE", "1")
-    monkeypatch.setenv("SEEKAPI_LOCAL_DIR", str(tmp_path))
+def test_it_greets_by_name(seekapi_platform):
+    result = seekapi_platform.invoke(handler, {"name": "Ada"})
 
-    def run(job_input):
-        file = tmp_path / "input.json"
-        file.write_text(json.dumps(job_input))
-        envelope = handler({"job_uuid": "test", "execution_token": "test", "input_presigned_url": file.as_uri()}, None)
-        result = tmp_path / "test" / "response_json.json"
-        return envelope, json.loads(result.read_text()) if result.exists() else None
-
-    return run
+    assert result.ok
+    assert result.pushes == [{"message": "hello Ada"}]
 
 
-def test_it_greets_by_name(run):
-    envelope, result = run({"name": "Ada"})
+def test_a_name_has_to_be_a_text(seekapi_platform):
+    result = seekapi_platform.invoke(handler, {"name": 7})
 
-    assert envelope == {"ok": True}
-    assert result == {"message": "hello Ada"}
-
-
-def test_a_name_has_to_be_a_text(run):
-    envelope, result = run({"name": 7})
-
-    assert envelope["error"]["code"] == "INVALID_INPUT"
-    assert result is None
+    assert result.error["code"] == "INVALID_INPUT"
+    assert result.pushes == []
 '''
 README = """\
 # {name}

@@ -74,8 +74,8 @@ class BaseJob:
         # As the platform sent it.
         self.event = event
         # Under which id the runtime logs this job, and which try of it this is, from 1.
-        self.request_id: Any = log.request_id
-        self.attempt: Any = log.attempt
+        self.request_id: str | int | float | None = log.request_id  # type: ignore[assignment]
+        self.attempt: int = log.attempt
         # What the function returned that worker(setup=...) was given.
         self.setup = setup
         # An instance of the class that worker(settings=...) was given.

@@ -46,7 +46,7 @@ class RunLog:
 
     __slots__ = ("_adapter", "_token", "attempt", "job_uuid", "redactor", "request_id")
 
-    def __init__(self, job_uuid: object, request_id: object, attempt: object, redactor: Redactor) -> None:
+    def __init__(self, job_uuid: object, request_id: object, attempt: int, redactor: Redactor) -> None:
         self.job_uuid = job_uuid
         self.request_id = request_id
         self.attempt = attempt

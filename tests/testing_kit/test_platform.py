@@ -1,0 +1,224 @@
+"""DevPlatform: a handler is called as production calls it, and everything that is left of it can be seen."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+from command import LIMIT_S, ROOT, environ
+
+import seekapi
+from seekapi import testing, worker
+from seekapi.testing import DevPlatform, FakeLambdaContext, make_event
+
+DOCS = ROOT / "docs" / "testing-your-worker.md"
+
+
+@pytest.fixture(scope="module")
+def platform():
+    with DevPlatform() as platform:
+        yield platform
+
+
+def busy(job_input, job):
+    for number in job.track(range(3)):
+        yield {"number": number}
+    job.log.info("half way")
+    job.charge("once")
+    job.push_file("n.txt", b"3")
+    return job_input
+
+
+def test_all_that_a_job_leaves_is_there(platform):
+    """Pushes, files, charges, progress, logs and requests, in order."""
+    result = platform.run(busy, {"name": "Ada"})
+
+    assert (result.ok, result.error, result.envelope["ok"]) == (True, None, True)
+    assert result.pushes == [{"number": 0}, {"number": 1}, {"number": 2}, {"name": "Ada"}]
+    assert [(file.name, file.content_type, file.size_bytes, file.read()) for file in result.files] == [
+        ("n.txt", "text/plain", 1, b"3")
+    ]
+    assert [(charge["idempotency_key"], charge["count"]) for charge in result.charges] == [("once", 1)]
+    assert result.progress[-1] == {"done": 3, "total": 3, "message": None}
+    assert "half way" in [record.getMessage() for record in result.logs]
+    assert [(call.operation, call.status) for call in result.requests if call.operation in ("input", "charge")] == [
+        ("input", 200),
+        ("charge", 200),
+    ]
+
+
+def test_two_jobs_do_not_see_each_other(platform):
+    """Each result holds what is its own."""
+    first, second = platform.run(lambda i: i, 1), platform.run(lambda i: i, 2)
+
+    assert (first.pushes, second.pushes) == ([1], [2])
+    assert first.job_id != second.job_id
+    assert not {call.path for call in first.requests} & {call.path for call in second.requests}
+
+
+def test_the_handlers_of_1_0_are_taken(platform):
+    """One that calls run() and the single calls by itself."""
+
+    def handler(event, context):
+        def work(job_input):
+            seekapi.push_data(seekapi.create_context(event), {"by": "hand"})
+            return job_input
+
+        return seekapi.run(event, context, work)
+
+    assert platform.invoke(handler, [1]).pushes == [{"by": "hand"}, [1]]
+
+
+def test_a_failure_is_a_result_and_a_crash_comes_through(platform):
+    """As on Lambda: a verdict is an answer, an exception that leaves the handler is none."""
+
+    def crash(event, context):
+        raise LookupError("gone")
+
+    failed = platform.run(lambda i: {}["missing"])
+
+    assert not failed.ok and failed.error == {"code": "WORKER_ERROR", "message": "KeyError: 'missing'"}
+    with pytest.raises(LookupError, match="gone"):
+        platform.invoke(crash)
+    assert platform.run(lambda i: i, 1).ok
+
+
+@pytest.mark.parametrize(
+    ("fault", "statuses", "ok"),
+    [("http_503_once", [503, 200], True), ("http_403_once", [403], False), ("response_lost_once", [200, 200], True)],
+)
+def test_faults_are_met_by_this_job_alone(platform, fault, statuses, ok):
+    """By their names; a call that was repeated has one effect."""
+    met = platform.run(lambda i: i, 7, faults={"push": fault})
+    after = platform.run(lambda i: i, 8)
+
+    pushes = [call for call in met.requests if call.operation == "push"]
+    assert ([call.status for call in pushes], met.ok) == (statuses, ok)
+    assert met.pushes == ([7] if ok else [])
+    assert len({call.idempotency_key for call in pushes}) == 1
+    assert [call.status for call in after.requests if call.operation == "push"] == [200]
+
+
+def test_a_fault_that_nobody_knows_is_refused(platform):
+    """Before the handler runs."""
+    with pytest.raises(ValueError, match="no_such_fault"):
+        platform.run(lambda i: pytest.fail("was called"), faults={"push": "no_such_fault"})
+
+
+def test_a_charge_limit_is_reached():
+    """The platform counts."""
+    with DevPlatform(charge_limit=2) as platform:
+        result = platform.run(lambda i, job: [job.charge(f"{n}").limit_reached for n in range(3)])
+
+    assert result.pushes == [[False, True, True]]
+
+
+def test_time_runs_out_as_on_lambda(platform):
+    """The guard interrupts, and what was pushed stays."""
+
+    def slow(job_input, job):
+        job.push_data("before")
+        while True:
+            job.check()
+
+    result = platform.run(slow, timeout=0.9)
+
+    assert result.error["code"] == "TIMEOUT" and result.pushes == ["before"]
+
+
+def test_the_environment_is_as_before(platform, monkeypatch):
+    """Also after a handler that raised; local mode does not lead a worker elsewhere."""
+    monkeypatch.setenv("SEEKAPI_LOCAL_MODE", "1")
+    monkeypatch.setenv("WORKER_INTERNAL_SECRET", "mine")
+    before = dict(os.environ)
+
+    assert platform.run(lambda i: dict(os.environ)["WORKER_API_BASE_URL"]).pushes == [platform.url]
+    assert dict(os.environ) == before
+
+
+def test_nothing_is_left_of_a_platform():
+    """No thread, no folder, no port."""
+    with DevPlatform() as platform:
+        folder = platform.run(lambda i, job: job.push_file("a", b"a") and None).files[0].path.parent
+        assert folder.is_dir()
+
+    assert not folder.exists()
+
+
+def test_a_context_runs_by_the_clock_that_it_is_given():
+    """And never below zero."""
+    now = [100.0]
+    context = FakeLambdaContext(3, request_id="r-1", clock=lambda: now[0])
+
+    assert (context.aws_request_id, context.get_remaining_time_in_millis()) == ("r-1", 3000)
+    now[0] = 102.5
+    assert context.get_remaining_time_in_millis() == 500
+    now[0] = 200.0
+    assert context.get_remaining_time_in_millis() == 0
+
+
+def test_events_have_ids_of_their_own(tmp_path, monkeypatch):
+    """Good enough for a handler in local mode."""
+    monkeypatch.setenv("SEEKAPI_LOCAL_MODE", "1")
+    monkeypatch.setenv("SEEKAPI_LOCAL_DIR", str(tmp_path / "out"))
+    (tmp_path / "input.json").write_text("[1]")
+    one, other = make_event(str(tmp_path / "input.json")), make_event("x", job_uuid="j", extra=1)
+
+    assert worker(lambda i: i)(one, None)["ok"] is True
+    assert (other["job_uuid"], other["extra"]) == ("j", 1) and one["execution_token"] != other["execution_token"]
+
+
+def test_the_plugin_costs_nothing_until_it_is_asked_for():
+    """pytest loads it in every run of an environment that has seekapi."""
+    load = "import seekapi.testing.plugin"
+    code = f"import pytest, sys; before = set(sys.modules); {load}; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=LIMIT_S)
+
+    assert set(done.stdout.split()) <= {"seekapi", "seekapi.testing", "seekapi.testing.plugin"}
+
+
+def test_the_examples_of_the_docs_pass(tmp_path):
+    """The fixture is there as soon as seekapi is installed."""
+    example = next(code for code in re.findall(r"^```python\n(.*?)^```$", DOCS.read_text("utf-8"), re.M | re.S))
+    (tmp_path / "test_worker.py").write_text(example, encoding="utf-8")
+    is_installed = any(found.value == "seekapi.testing.plugin" for found in entry_points(group="pytest11"))
+    plugin = [] if is_installed else ["-p", "seekapi.testing.plugin"]
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin],
+        cwd=tmp_path,
+        env=environ(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+
+    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout
+
+
+def test_the_fields_of_a_result_are_documented():
+    """None is forgotten."""
+    told = set(re.findall(r"`(\w+)`", DOCS.read_text("utf-8").split("| result | is |")[1].split("\n\n")[0]))
+    own = {name for name in vars(platform_result()) if not name.startswith("_")} | {"ok", "error"}
+
+    assert own <= told
+
+
+def platform_result():
+    with DevPlatform() as platform:
+        return platform.run(lambda i: None)
+
+
+def test_the_names_of_the_kit_explain_themselves():
+    """What users may import has a docstring."""
+    for name in testing.__all__:
+        assert getattr(testing, name).__doc__, name
+    assert set(testing.__all__) <= set(dir(testing))
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = testing.nothing
+    assert Path(testing.__file__).name == "__init__.py"

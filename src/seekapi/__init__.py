@@ -13,8 +13,8 @@ __version__ = "2.0.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._protocol.envelopes import failure, success
-    from ._protocol.schemas.markers import Choices, Doc, Pattern, Range, Secret
     from ._protocol.schemas import schema
+    from ._protocol.schemas.markers import Choices, Doc, Pattern, Range, Secret
     from ._worker.invocation import run, worker
     from ._worker.job import AsyncJob, Charge, Job
     from ._worker.operations import (

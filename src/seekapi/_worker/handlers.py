@@ -79,9 +79,7 @@ class UserFunction:
 
     __slots__ = ("_converter", "_is_converter_known", "fn", "settings", "setup", "shape")
 
-    def __init__(
-        self, fn: Callable[..., Any], setup: Setup | None = None, settings: JobSettings | None = None
-    ) -> None:
+    def __init__(self, fn: Callable[..., Any], setup: Setup | None = None, settings: JobSettings | None = None) -> None:
         self.fn = fn
         self.setup = setup
         self.settings = settings

@@ -30,9 +30,7 @@ def shape_of(cls: type) -> Shape | None:
     if cls is _known("datetime", "date"):
         return Made({"type": "string", "format": "date"}, cls.fromisoformat)  # type: ignore[attr-defined]
     if cls is _known("datetime", "time"):
-        return Made(
-            {"type": "string", "format": "time-local"}, lambda text: cls(*formats.local_time_parts(text))
-        )
+        return Made({"type": "string", "format": "time-local"}, lambda text: cls(*formats.local_time_parts(text)))
     if cls is _known("datetime", "timedelta"):
         return Made({"type": "number"}, lambda seconds: cls(seconds=seconds))
     if cls is _known("uuid", "UUID"):

@@ -15,25 +15,22 @@ from statistics import fmean, stdev
 from typing import Any
 from urllib.request import urlopen
 
-from seekapi import Fail, create_context, push_data, push_file, run
+from seekapi import Fail, Job, worker
 
 LARGEST_CSV_BYTES = 16 * 1024 * 1024
 OUTLIER_SIGMAS = 5
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Run one job. Several pushes and a file: that takes the job's context beside the input."""
-
-    def work(job_input: dict[str, Any]) -> dict[str, Any]:
-        job_context = create_context(event)
-        columns, row_count = read_columns(csv_text(job_input))
-        profiles = [profile(name, values) for name, values in columns.items()]
-        for column in profiles:
-            push_data(job_context, column)
-        push_file(job_context, "profile.md", report(profiles, row_count).encode())
-        return {"rows": row_count, "columns": len(profiles), "missing": sum(p["missing"] for p in profiles)}
-
-    return run(event, context, work)
+@worker
+def handler(job_input: dict[str, Any], job: Job) -> dict[str, Any]:
+    """Each column is pushed as soon as it is done; the summary comes last."""
+    columns, row_count = read_columns(csv_text(job_input))
+    profiles = []
+    for name, values in job.track(columns.items()):
+        profiles.append(profile(name, values))
+        job.push_data(profiles[-1])
+    job.push_file("profile.md", report(profiles, row_count).encode())
+    return {"rows": row_count, "columns": len(profiles), "missing": sum(p["missing"] for p in profiles)}
 
 
 def csv_text(job_input: dict[str, Any]) -> str:

@@ -104,8 +104,8 @@ export function showJob(main, id) {
       bars.push(bar("Progress", progress.done, progress.total, text));
     }
     const charged = result.charges.reduce((sum, charge) => sum + charge.count, 0);
-    bars.push(el("p", {}, `${result.pushes.length} pushes, ${result.files.length} files, ${charged} charged, `,
-      `submitted ${job.registered_datetime}`)); // prettier-ignore
+    const counts = [plural(result.pushes.length, "push", "pushes"), plural(result.files.length, "file", "files")];
+    bars.push(el("p", {}, `${counts.join(", ")}, ${charged} charged, submitted ${job.registered_datetime}`));
     fill(view.bars, bars);
   }
 
@@ -176,6 +176,8 @@ function logLine({ at, data }) {
     el("span", { class: "source" }, visible(data.source ?? "")),
     el("span", { class: "text" }, visible(data.message ?? ""))); // prettier-ignore
 }
+
+const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
 
 function bar(name, value, max, text) {
   const known = Number.isFinite(max) && max > 0;

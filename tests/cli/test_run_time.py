@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -171,7 +172,8 @@ def test_one_interrupt_cancels_the_job_of_a_worker(write_worker, tmp_path):
 
     assert (code, told["status"], told["exit_code"]) == (130, "interrupted", 130)
     assert told["envelope"]["error"]["code"] == "CANCELLED"
-    assert "cancelled by SIGINT at worker.py:9 in handler: time.sleep(60)" in told["envelope"]["error"]["message"]
+    # It may still be printing.
+    assert re.search(r"cancelled by SIGINT at worker\.py:[89] in handler: ", told["envelope"]["error"]["message"])
     assert [push["data"] for push in told["pushes"]] == ["before"]
     assert "cleaned up" in talk
 

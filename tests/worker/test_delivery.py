@@ -181,8 +181,8 @@ def test_a_failure_surfaces_at_the_next_yield_whatever_the_handler_makes_of_it(p
 
     def fn(job_input):
         yield 1
-        [thread] = [thread for thread in threading.enumerate() if thread.name == "seekapi-delivery"]
-        thread.join(20)  # it ends with the failure
+        for thread in [thread for thread in threading.enumerate() if thread.name == "seekapi-delivery"]:
+            thread.join(20)  # it ends with the failure
         try:
             yield 2
         except Exception:

@@ -71,7 +71,7 @@ def test_what_python_does_below_us_is_ours():
     """asyncio around a handler, or a socket below a push, is no place to look; where the user calls it, it is."""
 
     def in_re(story: str) -> bool:
-        return f"{os.sep}re" in story
+        return re.search(r"[/\\]re([/\\]__init__)?\.py", story) is not None
 
     assert not in_re(told(caught(Redactor().text, 5)))
     assert in_re(told(caught(re.sub, "a", "b", 5)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 
@@ -381,3 +382,27 @@ def test_many_yields(tmp_path, monkeypatch):
 
     assert host.run(lambda job_input: (number for number in range(2000))) == {"ok": True}
     assert host.pushes == list(range(2000))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_process_does_not_wait_for_what_its_parent_yielded(platform):
+    """The thread that delivers is in the parent; a call of the child goes out by itself."""
+    gate = Gate(platform)
+    statuses = []
+
+    def fn(job_input, job):
+        yield 1
+        assert gate.arrived.wait(20)
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                job.charge("child", timeout=3)
+                status = 0
+            finally:
+                os._exit(status)
+        statuses.append(os.waitpid(pid, 0)[1])
+        gate.opened.set()
+
+    assert seekapi.run(platform.event, None, fn) == {"ok": True}
+    assert statuses == [0] and platform.pushes == [1]

@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,20 @@ def stop_steps(job_input, job):
             job.charge(f"k{number}", on_limit="stop")
         except Exception:  # noqa: S110
             pass
+
+
+def test_the_timeout_of_an_awaited_push_counts_from_its_sending(platform):
+    """One of many that are pushed at once waits for a thread first; that is not the platform's silence."""
+
+    async def fn(job_input, job):
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        busy = loop.run_in_executor(None, time.sleep, 0.6)
+        await job.push_data(1, timeout=0.5)
+        await busy
+
+    assert seekapi.run(platform.event, None, fn) == {"ok": True}
+    assert platform.pushes == [1]
 
 
 async def stop_async(job_input, job):
@@ -458,3 +473,42 @@ def test_a_run_inside_of_a_run_has_no_more_time_than_that_one(platform):
 
     assert seekapi.run(platform.event, LambdaContext(10_000), outer)["ok"] is True
     assert len(seen) == 3 and seen[1] < seen[0] and seen[2] < seen[0]
+
+
+def test_a_run_in_another_thread_has_its_own_time(platform):
+    """Another job that happens to run in this process lends it none of its deadline."""
+    seen = []
+
+    def other(job_input, job):
+        seen.append(job.remaining())
+
+    def fn(job_input, job):
+        thread = threading.Thread(
+            target=seekapi.run, args=({**platform.event, "job_uuid": "job-2"}, LambdaContext(900_000), other)
+        )
+        thread.start()
+        thread.join(20)
+
+    assert seekapi.run(platform.event, LambdaContext(10_000), fn)["ok"] is True
+    assert seen and seen[0] > 100
+
+
+def test_a_run_of_the_job_inside_of_itself_loses_nothing(platform):
+    """Its values are not taken for repetitions of the outer one's; when the event runs again, all are."""
+
+    def inner(job_input, job):
+        job.push_data("same")
+        yield "inner"
+        return "inner result"
+
+    def outer(job_input, job):
+        job.push_data("same")
+        yield "outer"
+        job.push_data("between")  # and "outer" has arrived
+        assert seekapi.run(job.event, None, inner)["ok"]
+        return "outer result"
+
+    expected = ["same", "outer", "between", "same", "inner", "inner result", "outer result"]
+    for _ in range(2):
+        assert seekapi.run(platform.event, None, outer)["ok"] is True
+        assert platform.pushes == expected

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import pytest
 
-from seekapi import ArgumentError, Range, worker
+from seekapi import ArgumentError, Pattern, Range, Secret, worker
 from seekapi.testing import DevPlatform
 
 
@@ -64,3 +64,54 @@ def test_settings_have_to_be_a_class_with_defaults(settings):
     """Found out when the worker is imported, and not at the first job."""
     with pytest.raises(ArgumentError, match="worker: "):
         worker(shown, settings=settings)
+
+
+@dataclasses.dataclass
+class Hidden:
+    key: Annotated[str, Secret()] = ""
+
+
+def test_a_secret_among_the_settings_is_masked(platform):
+    """In the log and in the verdict, as one of the input is."""
+
+    def fn(job_input, job):
+        job.log.info("with %s", job.settings.key)
+        raise ValueError(f"refused: {job.settings.key}")
+
+    result = platform.invoke(worker(fn, settings=Hidden), {}, settings={"key": "hunter2-hunter2"})
+
+    assert result.error["message"] == "refused: ***"
+    assert not [record for record in result.logs if "hunter2" in record.getMessage() + str(vars(record))]
+
+
+@dataclasses.dataclass
+class Slow:
+    n: int = 0
+
+    def __post_init__(self):
+        while self.n:
+            pass
+
+
+@dataclasses.dataclass
+class Backtracking:
+    text: Annotated[str, Pattern(r"^(a+)+$")]
+
+
+def backtracking(job_input: Backtracking):
+    return 1
+
+
+@pytest.mark.parametrize(
+    ("handler", "job_input", "settings"),
+    [
+        (worker(shown, settings=Slow), {}, {"n": 1}),
+        (worker(backtracking), {"text": "a" * 40 + "!"}, None),
+    ],
+    ids=["settings", "pattern"],
+)
+def test_what_checks_and_makes_is_interrupted_too(platform, handler, job_input, settings):
+    """A class that does not end, and a pattern that does not: the job does, in time."""
+    result = platform.invoke(handler, job_input, settings=settings, timeout=1.0)
+
+    assert result.error["code"] == "TIMEOUT"

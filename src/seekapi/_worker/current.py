@@ -30,6 +30,7 @@ class Invocation:
     """
 
     __slots__ = (
+        "_inner_runs",
         "_job",
         "backend",
         "coroutine",
@@ -40,6 +41,7 @@ class Invocation:
         "interrupt",
         "is_interruptible",
         "is_over",
+        "key_root",
         "kill_at",
         "pushed",
         "reason",
@@ -53,7 +55,9 @@ class Invocation:
         *,
         delivery_deadline: float | None = None,
         kill_at: float | None = None,
+        outer: Invocation | None = None,
     ) -> None:
+        """`outer` is the invocation that this one is made in, if any."""
         self.deadline = deadline
         self.delivery_deadline = delivery_deadline
         self.kill_at = kill_at
@@ -61,6 +65,9 @@ class Invocation:
         self.backend = backend
         # Anew for each run, so that a second run of the same event makes the same keys.
         self.delivered = KeyLedger()
+        # What the keys of yields and of the result are made of.
+        self.key_root = context.get("execution_token") or ""
+        self._inner_runs = 0
         # Whether the handler has pushed data by itself: then a result of None adds no push.
         self.pushed = False
         # Where the values go that the handler yields; from the first one on.
@@ -76,6 +83,11 @@ class Invocation:
         # What that task runs, so that the place where it waits can be told.
         self.coroutine: object = None
         self._job = _job_of(context)
+        if outer is not None and outer.is_of(context):
+            # A run of a job inside of itself is no repetition of it: what it delivers is its own.
+            self.delivered = outer.delivered
+            outer._inner_runs += 1
+            self.key_root = f"{outer.key_root}|{outer._inner_runs}"
 
     def is_of(self, context: Mapping[str, str]) -> bool:
         """Whether `context` is that of this job."""
@@ -124,6 +136,11 @@ def invocation() -> Invocation | None:
     In a thread of the handler's own that is the only one there is; among several there would be a doubt.
     """
     return _current.get() or (_active[0] if len(_active) == 1 else None)
+
+
+def enclosing() -> Invocation | None:
+    """The invocation that the calling code runs in, for certain: another job in another thread is none of its."""
+    return _current.get()
 
 
 def invocation_of(context: Mapping[str, str]) -> Invocation | None:

@@ -7,6 +7,7 @@ waits. Whatever could not be delivered is raised at the next yield, push or char
 
 from __future__ import annotations
 
+import os
 import time
 
 from .._protocol import json_text
@@ -62,7 +63,7 @@ class Delivery:
         self.raise_failure()
         self._invocation.check()
         text = json_text.encode(value, what=f"yield[{self._count}]")
-        key = keys.yield_key(self._context["execution_token"], self._count)
+        key = keys.yield_key(self._invocation.key_root, self._count)
         self._count += 1
         if self._queue is not None:
             # Only what writes to disk asks for more than the text, and the handler may go on changing its value.
@@ -141,6 +142,7 @@ class _Queue:
         self._is_closing = False
         self._changed: Condition = Condition()
         self._thread: Thread | None = None
+        self._pid = os.getpid()
 
     def has_room(self, item: Yielded) -> bool:
         if not self._waiting:
@@ -163,6 +165,8 @@ class _Queue:
             self._start()
 
     def flush(self, until: float) -> None:
+        if self._pid != os.getpid():
+            return  # a fork: the thread is its parent's, who delivers what it has yielded
         with self._changed:
             while self._waiting:
                 self._delivery.refuse_if_ended()

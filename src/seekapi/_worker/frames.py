@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     Function = TypeVar("Function", bound=Callable[..., Any])
     Value = TypeVar("Value")
 
-_OURS, _PYTHONS, _INSTALLED, _USERS = "ours", "python's", "installed", "user's"
+_OURS, _PURE, _PYTHONS, _INSTALLED, _USERS = "ours", "pure", "python's", "installed", "user's"
 _OUR_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
+# Of ours, but it only looks at the input: nothing is half done there, and a pattern of the user's may take for ever.
+_PURE_FOLDER = os.path.join(_OUR_FOLDER, "_protocol", "schemas", "")
 _PYTHONS_FOLDER = os.path.join(os.path.dirname(os.__file__), "")
 _PACKAGE_FOLDERS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 LONGEST_SOURCE = 120
@@ -113,7 +115,7 @@ def _kind(frame: FrameType) -> str:
 
 def _kind_of(path: str) -> str:
     if path.startswith(_OUR_FOLDER):
-        return _OURS
+        return _PURE if path.startswith(_PURE_FOLDER) else _OURS
     # Code without a file says nothing of itself (`<frozen importlib>`; the `<string>` of a namedtuple that a call of
     # ours has made; what a user typed): it is as open as whoever has called it.
     if path.startswith("<"):

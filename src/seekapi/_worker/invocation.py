@@ -135,6 +135,7 @@ def _run(event: Any, lambda_context: Any, function: UserFunction, log: logs.RunL
         job_context,
         delivery_deadline=deadline.delivery_deadline(started, remaining_s),
         kill_at=None if remaining_s is None else started + remaining_s,
+        outer=current.enclosing(),
     )
     with current.entered(invocation), guard.guarding(invocation, started) as guarded:
         _Attempt(event, job_context, invocation, log).work(function, guarded)
@@ -163,7 +164,7 @@ class _Attempt:
             self._begin_registration()
             job_input = self._fetch()
             if function.shape.job is not handlers.NOT_AT_ALL:
-                settings = function.settings and function.settings.of(self._event)
+                settings = self._settings_of(function, guarded)
                 self._job = self._make_job(loaded, settings, is_async=function.shape.is_async)
             self._deliver(self._call(guarded, function, job_input))
         finally:
@@ -192,6 +193,15 @@ class _Attempt:
             return operations.get_input(self._event, timeout=at - now)
         finally:
             invocation.is_interruptible = False
+
+    def _settings_of(self, function: UserFunction, guarded: guarding) -> Any:
+        """The worker's settings for this job; making them runs the user's class."""
+        if function.settings is None:
+            return None
+        self._log.redactor = self._log.redactor.also(function.settings.secrets(self._event))
+        settings = guarded.call(function.settings.of, self._event)
+        self._invocation.refuse_if_ended()
+        return settings
 
     def _make_job(self, setup: Any, settings: Any, *, is_async: bool) -> Job | AsyncJob:
         from . import job
@@ -282,7 +292,7 @@ class _Attempt:
         """Push what the handler returned, as the last value."""
         if result is None or (result.value is None and self._invocation.pushed):
             return
-        key = keys.result_key(self._context["execution_token"])
+        key = keys.result_key(self._invocation.key_root)
         operations.deliver(self._invocation, self._context, result.value, result.text, key)
 
     def _end(self) -> None:
@@ -315,7 +325,7 @@ class _Unfinished:
 def _remaining_seconds(lambda_context: Any, now: float) -> float | None:
     """What is left until the platform kills; within another run never more than that one has for itself."""
     remaining_s = deadline.remaining_seconds(lambda_context)
-    outer = current.invocation()
+    outer = current.enclosing()
     if outer is None or outer.deadline is None:
         return remaining_s
     outer_s = outer.deadline - now

@@ -13,16 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from .._protocol.schemas import Converter
+
 
 class JobSettings:
     """Makes the settings of a job from its event. Raises ArgumentError if `kind` has a field without a default."""
 
-    __slots__ = ("kind",)
+    __slots__ = ("_converter", "kind")
 
     def __init__(self, kind: type) -> None:
         if not isinstance(kind, type):
             raise ArgumentError(f"worker: settings must be a class, such as a dataclass, not {type(kind).__name__}")
         self.kind = kind
+        self._converter: list[Converter | None] = []
         try:
             kind()
         except Exception as error:
@@ -31,19 +34,33 @@ class JobSettings:
             return
         raise ArgumentError(f"worker: every field of {kind.__name__} needs a default: {reason}")
 
-    def of(self, event: Mapping[str, Any]) -> Any:
-        """What the event carries, checked and converted; the defaults where it carries none. Raises InvalidEvent."""
-        from .._protocol import schemas
+    def secrets(self, event: Mapping[str, Any]) -> list[str]:
+        """What is marked Secret in the event's settings, as texts."""
+        converter = self._made_converter() if event.get("settings") is not None else None
+        return converter.secrets(event["settings"]) if converter is not None else []
 
+    def of(self, event: Mapping[str, Any]) -> Any:
+        """What the event carries, checked and converted; the defaults where it carries none. Raises InvalidEvent.
+
+        It runs the code of the user's class.
+        """
         given = event.get("settings")
-        if given is None:
+        converter = self._made_converter() if given is not None else None
+        if converter is None:
             return self.kind()
-        converter = schemas.input_converter(_taker_of(self.kind))
         try:
-            return converter(given) if converter is not None else self.kind()
+            return converter(given)
         except InvalidInput as error:
             reason = str(error)
         raise InvalidEvent(f"the event's settings do not fit: {reason}")
+
+    def _made_converter(self) -> Converter | None:
+        """Made at the first job that has settings: most processes never see any."""
+        if not self._converter:
+            from .._protocol import schemas
+
+            self._converter = [schemas.input_converter(_taker_of(self.kind))]
+        return self._converter[0]
 
 
 def _taker_of(kind: type) -> Any:

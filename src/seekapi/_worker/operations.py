@@ -94,7 +94,7 @@ def prepared_push(
 ) -> Callable[[], Reply]:
     """push_data in two steps: everything is checked and encoded here, and sent by the function that is returned.
 
-    With `is_detached` the caller may change `data` in between.
+    With `is_detached` the caller may change `data` in between, and `timeout` counts from the sending.
     """
     backend = _backend_for("push_data", context)
     at = _deadline_of("push_data", timeout, context)
@@ -105,9 +105,11 @@ def prepared_push(
         data = None if backend.is_remote else json_text.parse(text)
 
     def send() -> Reply:
-        _deliver_yields_first(context, at)
+        # Detached, it may have waited for a thread while others were sent.
+        until = _deadline_of("push_data", timeout, context) if is_detached else at
+        _deliver_yields_first(context, until)
         with _key(backend, context, "push_data", idempotency_key, lambda: _digest(type, text)) as key:
-            reply = backend.push_data(context, data, type, text=text, idempotency_key=key, deadline=at)
+            reply = backend.push_data(context, data, type, text=text, idempotency_key=key, deadline=until)
         invocation = current.invocation_of(context)
         if invocation is not None:
             invocation.pushed = True

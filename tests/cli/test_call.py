@@ -71,6 +71,22 @@ def test_the_result_is_on_stdout_and_the_talk_is_not(server, tmp_path):
     assert done.returncode == 0
 
 
+def test_a_result_moves_no_cursor(server, tmp_path):
+    """It stays the JSON that it was; what a terminal would obey, or show backwards, is escaped in it."""
+    value = {"\x9b2J": "\x9b31m \u202e \x7f \u2028 \U000e0041 größer"}
+
+    def act(worker):
+        package.push_data(worker.context, value)
+        worker.end()
+
+    thread = worker_does(server, act)
+    done = seekapi("call", '{"name": "world"}', "--url", server.url, cwd=tmp_path)
+    thread.join()
+
+    assert json.loads(done.stdout) == value
+    assert done.stdout.removesuffix("\n").isprintable() and "größer" in done.stdout
+
+
 @pytest.mark.parametrize("how", ["argument", "file", "stdin"])
 def test_the_input_in_three_ways(server, tmp_path, how):
     """JSON itself, @FILE, and - for stdin."""

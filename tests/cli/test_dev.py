@@ -163,6 +163,14 @@ def test_what_a_worker_says_cannot_move_the_cursor(dev, tmp_path, write_worker):
         assert r"failed     HANDLER_RAISED: ValueError: \x1b[31m\nfake" in server.said() and "\x1b" not in server.said()
 
 
+def test_a_folder_that_holds_other_things_is_not_kept_out_of_git(dev, tmp_path):
+    """`--data-dir .` in a project must not hide the project from git."""
+    (tmp_path / "notes.txt").write_text("mine")
+    with dev("--data-dir", str(tmp_path)):
+        assert (tmp_path / "record.db").exists()
+        assert not (tmp_path / ".gitignore").exists()
+
+
 def test_the_ready_file_is_for_its_owner_and_goes_with_the_server(dev, tmp_path, write_worker):
     """Whole, mode 0600; what it names works, and the folder keeps itself out of git."""
     write_worker(HELLO)

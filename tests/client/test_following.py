@@ -50,19 +50,19 @@ def test_the_pauses_grow_up_to_a_limit(serve, jobs_with, clock):
 
 
 def test_a_service_that_holds_its_answer_is_asked_again_at_once(serve, jobs_with, clock):
-    """It is asked to hold it, and whether it did shows in the time it took."""
+    """It is asked to hold it, but for the first, and whether it did shows in the time it took."""
 
     def script(peer: Peer) -> None:
-        for status in ("queued", "processing", "completed"):
+        for status, held_s in (("queued", 0), ("queued", 20), ("processing", 20), ("completed", 20)):
             peer.read_request()
-            clock.now += 20
+            clock.now += held_s
             peer.send(job(status))
 
     server = serve(script)
 
     assert jobs_with(server.url).wait("j", timeout=100).ok
     assert clock.pauses == []
-    assert [head.partition(b"Prefer: wait=")[2][:2] for head, _ in server.requests] == [b"25", b"25", b"25"]
+    assert [head.partition(b"Prefer: wait=")[2][:2] for head, _ in server.requests] == [b"", b"25", b"25", b"25"]
 
 
 def test_the_deadline_of_a_wait_is_total(serve, jobs_with, clock):
@@ -82,6 +82,23 @@ def test_a_service_that_was_there_may_be_gone_for_a_while(serve, jobs_with, cloc
     server = serve(in_turn(job("queued"), *[trouble] * 9, job("completed")))
 
     assert jobs_with(server.url).wait("j").ok
+
+
+def test_one_that_goes_away_during_the_first_held_answer_may_be_gone_as_well(serve, jobs_with, clock):
+    """It has answered before: what may take long is not what is asked first."""
+
+    def script(peer: Peer) -> None:
+        while asked := peer.read_request():
+            if b"Prefer: wait" in asked[0] and not went:
+                went.append(asked[0])
+                return  # killed, while it held its answer back
+            peer.send(job("completed" if went else "queued"))
+
+    went: list[bytes] = []
+    server = serve(script)
+
+    assert jobs_with(server.url).wait("j").ok
+    assert len(went) == 1
 
 
 def test_one_that_stays_away_is_given_up(serve, jobs_with, clock):

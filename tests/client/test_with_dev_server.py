@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import threading
 from collections.abc import Iterator
 
@@ -60,6 +61,27 @@ def test_a_job_from_submission_to_files(server, client, tmp_path):
     assert happened == [*kinds[:5], *kinds[4:]]
     done = client.jobs.wait(job.id)
     assert done.ok and done.result_count == 2 and done.completed_at is not None
+
+
+def test_every_file_of_a_list_can_be_fetched(server, client, tmp_path):
+    """Also two of one name, one without a name, and one whose name is longer than a URL may be."""
+    job = client.jobs.submit({})
+    worker = server.claim()
+    names = ["a.txt", "a.txt", "", "n" * 9000]
+    for number, name in enumerate(names):
+        seekapi.push_file(worker.context, name, io.BytesIO(b"%d" % number))
+    worker.end()
+
+    files = client.jobs.files(job.id)
+
+    assert [file.name for file in files] == names
+    assert [client.jobs.download(job.id, file, tmp_path / "x").read_bytes() for file in files] == [
+        b"0",
+        b"1",
+        b"2",
+        b"3",
+    ]
+    assert client.jobs.download(job.id, "a.txt", tmp_path / "x").read_bytes() == b"1"
 
 
 def test_a_failed_job_says_why(server, client):

@@ -580,6 +580,8 @@ def test_files_are_listed_and_sent(dev):
     ):
         assert dev.ask("GET", path).status == 404
     assert dev.ask("GET", f"/jobs/{dev.job()}/files/x.html").status == 404
+    (dev.store.files / rows[0]["id"]).unlink()  # somebody tidied up
+    assert dev.ask("GET", f"/files/{rows[0]['id']}").status == 404
 
 
 def test_events_are_told_in_pages(dev):
@@ -671,6 +673,15 @@ def test_live_events_of_a_job_and_of_all(dev):
     assert from_now.next_batch().count(b"event: ended\n") == 1 and not from_now.is_over
     again = dev.ask("GET", "/events", Last_Event_ID="2").raw.body
     assert again.next_batch().count(b"event: ") == 2
+
+
+def test_a_place_of_another_record_is_now(dev):
+    """A page that outlives an ephemeral server comes back with a place that is not reached for long: it hears news."""
+    dev.job()
+    stream = dev.ask("GET", "/events", Last_Event_ID="9999").raw.body
+    dev.job()
+
+    assert stream.next_batch().count(b"event: submitted") == 1
 
 
 def test_cancelling_is_done_once(dev):

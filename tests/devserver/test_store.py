@@ -331,16 +331,18 @@ def test_a_start_that_was_cut_short_is_a_start(tmp_path):
 
 
 def test_what_a_killed_server_left_behind_is_removed(tmp_path):
-    """Uploads that never ended, files whose row was never committed; what has a row stays."""
+    """Uploads that never ended, files whose row was never committed; what has a row stays, and what is not ours."""
+    kept, orphan, half = "a" * 32, "b" * 32, f".incoming-{'c' * 32}"
+    others = {"somebody-elses", "files/letter.txt", "files/.incoming-mail", ".incoming-mail"}
     with Store(tmp_path) as store:
-        store.submit(lambda tx: tx.execute("INSERT INTO file (id, seq) VALUES ('kept', 1)")).result(LIMIT_S)
-    for name in ("files/kept", "files/orphan", "files/.incoming-1", ".incoming-2", "somebody-elses"):
+        store.submit(lambda tx: tx.execute("INSERT INTO file (id, seq) VALUES (?, 1)", (kept,))).result(LIMIT_S)
+    for name in (f"files/{kept}", f"files/{orphan}", f"files/{half}", half, *others):
         (tmp_path / name).write_bytes(b"x")
 
     Store(tmp_path).close()
 
     left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert left == {"record.db", "lock", "files/kept", "somebody-elses"}
+    assert left == {"record.db", "lock", f"files/{kept}", *others}
 
 
 def test_an_ephemeral_record_leaves_nothing(tmp_path):

@@ -132,7 +132,7 @@ def _tell(client: Client, result: JobResult, seconds: float, *, is_over: bool, a
         terminal.show(json.dumps(_outcome(client, result, seconds, exit_code)))
         return exit_code
     for value in result.values:
-        terminal.show(json.dumps(value, ensure_ascii=False))
+        terminal.show(terminal.json_text(value))
     terminal.talk(_last_words(result, seconds, is_over=is_over))
     return exit_code
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 NAME = "ready.json"
+# What is in a data folder, with what begins with record.db.
+_OURS = ("lock", "files", NAME)
 
 
 def path_in(folder: Path) -> str:
@@ -50,9 +52,11 @@ def remove(path: str) -> None:
 
 
 def keep_out_of_git(folder: Path) -> None:
-    """What a platform keeps is nobody's source."""
+    """What a platform keeps is nobody's source; but a folder that also holds something else may well be."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not all(name in _OURS or name.startswith("record.db") for name in os.listdir(folder)):
+            return
         with open(folder / ".gitignore", "x", encoding="ascii") as file:
             file.write("*\n")
     except OSError:  # It is there already; what cannot be written at all, others have found out.

@@ -10,6 +10,7 @@ WAL is set once, when the database is made: set per connection, it fails under l
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from pathlib import Path
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 DATABASE, LOCK, FILES = "record.db", "lock", "files"
 INCOMING = ".incoming-"
+# What we call files. A folder that was given to us by mistake may hold others, which are not ours to remove.
+_OUR_NAME = re.compile(rf"({re.escape(INCOMING)})?[0-9a-f]{{32}}")
 BUSY_TIMEOUT_MS = 5000
 # In the head of the file: `file record.db` shows it, and a database of somebody else does not have it.
 _APPLICATION_ID = 0x5EE4A91
@@ -107,13 +110,16 @@ def sweep(folder: Path, connection: sqlite3.Connection) -> int:
     count = 0
     with os.scandir(folder / FILES) as entries:
         for entry in entries:
+            if not _OUR_NAME.fullmatch(entry.name):
+                continue
             known = connection.execute("SELECT 1 FROM file WHERE id = ?", (entry.name,)).fetchone()
             if known is None and not entry.is_dir(follow_symlinks=False):
                 os.unlink(entry.path)
                 count += 1
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.startswith(INCOMING) and not entry.is_dir(follow_symlinks=False):
+            is_ours = entry.name.startswith(INCOMING) and _OUR_NAME.fullmatch(entry.name)
+            if is_ours and not entry.is_dir(follow_symlinks=False):
                 os.unlink(entry.path)
                 count += 1
     return count

@@ -222,7 +222,7 @@ def plan_of(platform: Platform) -> Plan:
 
 def faulty(route: Route) -> Route:
     """`route`, but a call of it meets the fault that is armed for it. Others are left as they are."""
-    operation = _operation_of(route)
+    operation = operation_of(route)
     if operation is None:
         return route
     handler = route.handler
@@ -316,7 +316,8 @@ def _is_of(armed: str, operation: str) -> bool:
 _BY_ENDING = {"/worker-request-id": REGISTER, "/push": PUSH, "/push/file": FILE, "/charge": CHARGE}
 
 
-def _operation_of(route: Route) -> str | None:
+def operation_of(route: Route) -> str | None:
+    """Under which name a fault is armed for this route; None for all that no worker calls."""
     if route.auth == "signed":
         return INPUT
     if route.auth != "secret" or route.method != "POST":

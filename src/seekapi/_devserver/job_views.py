@@ -65,13 +65,14 @@ def files(platform: Platform, request: Incoming) -> Answer:
 
 
 def file_by_name(platform: Platform, request: Incoming) -> Answer:
-    """GET …/files/{name}: the last one that was pushed under this name."""
+    """GET …/files/{name}: the one with this id, which every file has; else the last one pushed under this name."""
     name = request.params["name"]
     with platform.store.read() as reader:
         job = records.job_of(reader, request.params["job_id"])
         if job is None:
             return missing(request.params["job_id"])
-        named = [row for row in _files(reader, job) if row["name"] == name]
+        found = _files(reader, job)
+    named = [row for row in found if row["id"] == name] or [row for row in found if row["name"] == name]
     if not named:
         raise Refusal(404, "NOT_FOUND", "the job has no file of this name")
     return _sent(platform, named[-1], request)
@@ -160,11 +161,16 @@ def overview(platform: Platform, request: Incoming) -> Answer:
 
 
 def live(platform: Platform, request: Incoming) -> Answer:
-    """GET /events: what happens from now on, or after an event that was seen, in all jobs."""
+    """GET /events: what happens from now on, or after an event that was seen, in all jobs.
+
+    Who has seen more than there is saw another record, that of an ephemeral server on the same port: it hears what
+    happens from now on.
+    """
     kinds = _kinds_of(request)
     with platform.store.read() as reader:
         now_at = records.last_seq(reader)
-    return streams.answer(lambda position: _batch(platform, position, kinds), streams.position_of(request, now_at))
+    after = min(streams.position_of(request, now_at), now_at)
+    return streams.answer(lambda position: _batch(platform, position, kinds), after)
 
 
 def _batch(platform: Platform, position: int, kinds: list[str], job: JobRow | None = None) -> Batch:
@@ -222,6 +228,8 @@ def _attempt(row: records.AttemptRow) -> dict[str, Any]:
 def _sent(platform: Platform, row: dict[str, Any], request: Incoming) -> Answer:
     # The id is ours: no text of a caller comes near a path.
     path = Path(platform.store.files, row["id"])
+    if not path.is_file():
+        raise Refusal(404, "NOT_FOUND", "the file is not in the data folder any more")
     name = row["name"].replace("\\", "/").rpartition("/")[2] or "file"
     inline = request.query.first("inline") == "1"
     answer = Answer.file(path, row["size_bytes"], name, row["content_type"], inline=inline)

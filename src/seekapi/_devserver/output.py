@@ -98,7 +98,7 @@ def log_of(record: dict[str, Any]) -> dict[str, Any]:
     message, level = record["message"], record.get("level")
     shown = {
         "source": SEEKAPI,
-        "level": level if level in _LEVELS else "INFO",
+        "level": level if isinstance(level, str) and level in _LEVELS else "INFO",
         "message": message if isinstance(message, str) else json.dumps(message),
     }
     for name, ours in _FIELDS.items():

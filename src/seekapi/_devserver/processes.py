@@ -27,11 +27,18 @@ BOOTSTRAP = Path(__file__).with_name("bootstrap.py")
 READ_BYTES = 64 * 1024
 # What a handler returns is at most 6 MB of characters, each of which JSON may write as twelve bytes.
 LARGEST_REPORT_BYTES = 80 * 1024 * 1024
+# Where the threads of a worker stand takes less. The pipe is open to the handler, which could write there for ever.
+LARGEST_STACK_CHARS = 1024 * 1024
 # How long output is waited for that others may still hold open, once the process itself has ended.
 LAST_OUTPUT_S = 0.2
 # Where the system cannot tell that a process has ended, one has to look.
 LOOK_EVERY_S = 0.02
 _ORDER, _REPORT, _WAKE, _END = "order", "report", "wake", "end"
+_TOO_DEEP = {"outcome": "not_json", "message": "what the handler returned is nested too deeply"}
+# Of a report, what is relied upon; None stands for what is not known.
+_TEXTS = ("outcome", "message", "name", "doc", "python", "seekapi", "schema_error")
+_NUMBERS = ("import_ms", "handler_ms")
+_OBJECTS = ("error", "input_schema", "settings_schema")
 
 
 class Child:
@@ -55,6 +62,7 @@ class Child:
         self._splitters = {STDOUT: Lines(), STDERR: Lines()}
         self._selector = selectors.DefaultSelector()
         self._pidfd = -1
+        self._exit_code: int | None = None
         report_end, childs_end = os.pipe()
         self._report_end = report_end
         try:
@@ -100,7 +108,12 @@ class Child:
         self._signal_all(signal.SIGKILL)
 
     def finish(self) -> int:
-        """Kill what is left, take what is still to come, and return the exit code; negative is a signal."""
+        """Kill what is left, take what is still to come, and return the exit code; negative is a signal.
+
+        Once is enough: after that the exit code is known, and nothing else happens.
+        """
+        if self._exit_code is not None:
+            return self._exit_code
         self.kill()
         ends_at = time.monotonic() + LAST_OUTPUT_S
         while any(key.data in (STDOUT, STDERR, _REPORT) for key in self._selector.get_map().values()):
@@ -111,7 +124,8 @@ class Child:
         for source, lines in self._splitters.items():
             self.lines += [(source, line) for line in lines.finish()]
         self._read_report(is_whole=True)
-        return self._close()
+        self._exit_code = self._close()
+        return self._exit_code
 
     def taken_lines(self) -> list[tuple[str, Line]]:
         """What was printed since the last time."""
@@ -183,11 +197,11 @@ class Child:
         self._report = rest
         for line in complete:
             if not line.startswith(b"{"):
-                self.stack += line.decode("ascii", "replace") + "\n"
+                if len(self.stack) < LARGEST_STACK_CHARS:
+                    self.stack += line.decode("ascii", "replace") + "\n"
                 continue
-            try:
-                report = json.loads(line)
-            except ValueError:
+            report = _report_of(line)
+            if report is None:
                 continue
             if "called" in report:
                 self.was_called, self.import_ms = True, report.get("import_ms")
@@ -216,3 +230,37 @@ class Child:
         if self._pidfd >= 0:
             os.close(self._pidfd)
         return code
+
+
+def _report_of(line: bytes | bytearray) -> Report | None:
+    """What the bootstrap reported; None for what it cannot have written: then it was the handler."""
+    try:
+        report: Report = json.loads(line)
+    except ValueError:
+        return None
+    except RecursionError:
+        return dict(_TOO_DEEP)
+    is_sound = (
+        all(_is_text(report.get(name)) for name in _TEXTS)
+        and all(_is_number(report.get(name)) for name in _NUMBERS)
+        and all(isinstance(report.get(name), (dict, type(None))) for name in _OBJECTS)
+        and _is_error(report.get("error"))
+        and (report.get("outcome") not in ("raised", "unimportable") or report.get("error") is not None)
+    )
+    return report if is_sound else None
+
+
+def _is_error(told: Report | None) -> bool:
+    """As `verdicts.error` takes it, but for the code."""
+    if told is None:
+        return True
+    is_known = set(told) <= {"message", "where", "line", "traceback"} and told.get("message") is not None
+    return is_known and all(map(_is_text, told.values()))
+
+
+def _is_text(value: object) -> bool:
+    return value is None or isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    return value is None or (type(value) in (int, float) and 0 <= value < 1e12)  # type: ignore[operator]

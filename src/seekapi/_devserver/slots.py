@@ -75,8 +75,9 @@ class Slot(threading.Thread):
             while not runner.is_stopping and (claimed := runner.claim()) is not None:
                 try:
                     self._work(claimed)
-                except Exception:
+                except Exception as error:
                     log.exception("a job could not be looked after")
+                    self._give_up(claimed.attempt, error)
 
     def end(self) -> None:
         """End what runs here. From any thread."""
@@ -103,6 +104,15 @@ class Slot(threading.Thread):
                 _Attempt(self._runner, claimed, self._wake_end, lambda: self._is_to_end).run()
         finally:
             self.attempt = None
+
+    def _give_up(self, attempt: AttemptRow, error: Exception) -> None:
+        """A job whose slot has failed does not run for ever in the record."""
+        fault = verdicts.lost(error)
+        work = partial(changes.end_attempt, attempt=attempt, ok=False, error=fault)
+        try:
+            self._runner.platform.store.submit(work).result()
+        except Exception:
+            log.exception("nor could its end be written")
 
     def _is_over(self, attempt: AttemptRow) -> bool:
         """Whether it was cancelled before anybody could know that it is ours."""
@@ -225,9 +235,11 @@ class _Attempt:
     def _stop(self, child: Child, reason: Error) -> None:
         """It has to end. When its time is up, it is over before it knows: what it still says comes too late."""
         is_late = reason["code"] != "SHUTDOWN"
+        is_told = False
         if is_late:
             self._keep(child)
-            self._end(reason, {})
+            # Once: a full disk must not keep it alive, it may be the one who fills it.
+            is_told = self._write_end(reason, {})
         child.terminate()
         ends_at = self._clock() + TERM_GRACE_S
         while not child.has_ended and self._clock() < ends_at and not self._runner.is_urgent:
@@ -237,26 +249,33 @@ class _Attempt:
         exit_code = child.finish()
         self._keep(child)
         self._say_dropped()
-        if not is_late:  # Of a job that a person has cancelled this changes nothing any more.
+        if is_late:
+            if not is_told:
+                self._end(reason, _told(child, exit_code))
+        else:  # Of a job that a person has cancelled this changes nothing any more.
             has_answered = has_ended_by_itself and child.report is not None
             is_done = has_answered and verdicts.of_end(child.report, exit_code, None) is None
             self._end(None if is_done else reason, _told(child, exit_code))
 
     def _end(self, error: Error | None, more: Error) -> None:
         """Write down the verdict; a disk that is full is asked again, for a job must not hang because of it."""
+        while not self._write_end(error, more):
+            if self._runner.is_stopping or self._runner.stopped.wait(1.0):
+                return
+
+    def _write_end(self, error: Error | None, more: Error) -> bool:
+        """Whether the verdict is on the disk now."""
         masked = error and {name: self._redactor.text(text) for name, text in error.items()}
         known = {name: value for name, value in {"cold_ms": self._cold_ms, **more}.items() if value is not None}
         if self._dropped_count:
             known["lines_dropped"] = self._dropped_count
         work = partial(changes.end_attempt, attempt=self._about, ok=error is None, error=masked, more=known)
-        while True:
-            try:
-                self._platform.store.submit(work).result()
-                return
-            except NotStored as failure:
-                log.error("the end of job %s cannot be written: %s", self._about.job_id, failure)
-                if self._runner.is_stopping or self._runner.stopped.wait(1.0):
-                    return
+        try:
+            self._platform.store.submit(work).result()
+        except NotStored as failure:
+            log.error("the end of job %s cannot be written: %s", self._about.job_id, failure)
+            return False
+        return True
 
     # What it prints.
 

@@ -86,6 +86,11 @@ def shut_down() -> Error:
     return error("SHUTDOWN", "the platform was stopped while the job was running")
 
 
+def lost(failure: Exception) -> Error:
+    """The platform itself failed over it."""
+    return error("LOST", f"the platform failed while the job was running ({type(failure).__name__}): its log says why")
+
+
 def place_in(stack: str, ours: str) -> Place | None:
     """Where the handler stood, by what faulthandler wrote. `ours` is the folder of the bootstrap, that calls it."""
     blocks = stack.split("\n\n")
@@ -111,4 +116,6 @@ def _of_value(value: Any, noted: Error | None) -> Error | None:
 
 
 def _text(value: object) -> str:
-    return "" if value is None else str(value)[:4096]
+    """What a handler says; half of a character, which JSON can spell, has no place in the record."""
+    text = "" if value is None else str(value)[:4096]
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -97,8 +97,6 @@ def charge(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
     fields = _fields_of(request)
     key, count, justification = (fields.get(name) for name in ("idempotency_key", "count", "justification"))
     key = _text(key.strip() if isinstance(key, str) else "", "idempotency_key", LONGEST_CHARGE_KEY)
-    if type(count) is float and count.is_integer():
-        count = int(count)  # to JSON 16 and 16.0 are one number
     if isinstance(count, float) and count.is_integer():
         count = int(count)  # 2.0 is a whole number in JSON.
     if type(count) is not int or not 1 <= count <= MOST_AT_ONCE:

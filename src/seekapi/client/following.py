@@ -84,15 +84,22 @@ class _Watch:
         # When the service last answered; None before it has.
         self._answered_at: float | None = None
         self._trouble: DeliveryError | None = None
+        self._is_first = True
 
     def hold_s(self) -> float:
-        """How long the next answer may be held back, so that it is not taken for a dead connection."""
+        """How long the next answer may be held back, so that it is not taken for a dead connection.
+
+        The first one is not: from then on the service is known, and may be gone for a while.
+        """
+        if self._answered_at is None:
+            return 0.0
         remaining_s = self._deadline - self._caller.clock()
         return max(0.0, min(jobs.LONGEST_WAIT_S, remaining_s / 2 - 1))
 
     def ask(self, request: Request, check: job_calls.Check) -> Any:
         """The value of the answer; None if there was a trouble that may pass."""
         self._asked_at = now = self._caller.clock()
+        self._is_first = self._answered_at is None
         # The transport gives a silent attempt up after half of its time.
         deadline = min(self._deadline, now + 2 * (self.hold_s() + ANSWER_S))
         try:
@@ -114,7 +121,7 @@ class _Watch:
         if has_news:
             self._pause_s = FIRST_PAUSE_S
             return
-        if self._trouble is None and now - self._asked_at >= HELD_S:
+        if self._trouble is None and (self._is_first or now - self._asked_at >= HELD_S):
             return
         self._caller.pause(min(self._pause_s, self._deadline - now))
         self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * PAUSE_GROWTH)

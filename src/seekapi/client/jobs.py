@@ -170,7 +170,9 @@ class Jobs:
         """
         deadline = self._caller.deadline(timeout)
         wanted = file if isinstance(file, JobFile) else JobFile({"name": file})
-        request = job_calls.below(self._caller.service, job_id, jobs.FILES, wanted.name)
+        # By its id, if it has one: a worker may use a name twice, or one that no URL can hold.
+        named = wanted.raw.get("id") or wanted.name
+        request = job_calls.below(self._caller.service, job_id, jobs.FILES, str(named))
         return downloads.fetch(self._caller, request, wanted, to, deadline)
 
     def events(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 import shlex
 import shutil
 from pathlib import Path
@@ -11,7 +12,20 @@ from pathlib import Path
 import pytest
 from command import ROOT, outcome, seekapi
 
+from seekapi.testing import DevPlatform, FakeLambdaContext
+
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+
+def handler_of(name):
+    """The handler of an example, to be called by a platform."""
+    return runpy.run_path(str(ROOT / "examples" / name))["handler"]
+
+
+@pytest.fixture(scope="module")
+def platform():
+    with DevPlatform() as platform:
+        yield platform
 
 
 @pytest.fixture
@@ -35,11 +49,11 @@ def test_an_example_runs_as_its_comment_says(path, checkout):
         assert done.stdout.startswith("completed")
 
 
-def test_hello_greets_whoever_is_named(checkout):
+def test_hello_greets_whoever_is_named(platform):
     """The smallest worker pushes one object."""
-    told = outcome("examples/hello.py", "--input", '{"name": "Ada"}', cwd=checkout)
+    result = platform.invoke(handler_of("hello.py"), {"name": "Ada"})
 
-    assert [push["data"] for push in told["pushes"]] == [{"message": "hello Ada"}]
+    assert result.pushes == [{"message": "hello Ada"}]
 
 
 def test_csv_profile_tells_what_is_in_the_columns(checkout):
@@ -69,41 +83,51 @@ def test_csv_profile_tells_what_is_in_the_columns(checkout):
         ({"path": "missing.csv"}, "WORKER_ERROR"),
     ],
 )
-def test_csv_profile_says_what_is_wrong_with_its_input(job_input, code, checkout):
+def test_csv_profile_says_what_is_wrong_with_its_input(job_input, code, platform):
     """A handler's own verdicts have codes of their own."""
-    told = outcome("examples/csv_profile.py", "--input", json.dumps(job_input), cwd=checkout)
+    result = platform.invoke(handler_of("csv_profile.py"), job_input)
 
-    assert (told["exit_code"], told["error"]["code"]) == (1, code)
+    assert (result.ok, result.error["code"]) == (False, code)
 
 
-def test_csv_profile_takes_the_text_itself(checkout):
+def test_csv_profile_takes_the_text_itself(platform):
     """A small CSV can travel in the input; what is no number is text."""
-    told = outcome("examples/csv_profile.py", "--input", json.dumps({"csv": "n,t\n1,a|b\nnan,\n"}), cwd=checkout)
+    result = platform.invoke(handler_of("csv_profile.py"), {"csv": "n,t\n1,a|b\nnan,\n"})
 
-    assert [push["data"].get("kind") for push in told["pushes"]] == ["text", "text", None]
+    assert [push.get("kind") for push in result.pushes] == ["text", "text", None]
 
 
-def test_low_level_does_every_step_by_hand(checkout):
+def test_low_level_does_every_step_by_hand(platform):
     """One push and one charge per word, the list as a file, and the documented answer."""
-    told = outcome("examples/low_level.py", "--input", '{"text": "to be or not to be"}', cwd=checkout)
+    context = FakeLambdaContext(request_id="r-1")
 
-    assert told["returned"] == {"ok": True, "request_id": told["request_id"]}
-    assert [push["data"] for push in told["pushes"]][:2] == [{"word": "to", "count": 2}, {"word": "be", "count": 2}]
-    assert [charge["idempotency_key"] for charge in told["charges"]] == ["word:to", "word:be", "word:or", "word:not"]
-    assert Path(told["files"][0]["path"]).read_text(encoding="utf-8") == "to,2\nbe,2\nor,1\nnot,1\n"
+    result = platform.invoke(handler_of("low_level.py"), {"text": "to be or not to be"}, context=context)
+
+    assert result.envelope == {"ok": True, "request_id": "r-1"}
+    assert result.pushes[:2] == [{"word": "to", "count": 2}, {"word": "be", "count": 2}]
+    assert [charge["idempotency_key"] for charge in result.charges] == ["word:to", "word:be", "word:or", "word:not"]
+    assert result.files[0].read() == b"to,2\nbe,2\nor,1\nnot,1\n"
 
 
-def test_low_level_stops_at_the_limit_and_reports_failures(checkout):
+def test_low_level_stops_at_the_limit_and_reports_failures(platform):
     """limit_reached ends the job; a bad input is a failure, not a crash."""
-    (checkout / "fixtures.json").write_text('{"charge": {"ok": true, "limit_reached": true}}', encoding="utf-8")
+    with DevPlatform(charge_limit=2) as limited:
+        stopped = limited.invoke(handler_of("low_level.py"), {"text": "a b c"})
+    failed = platform.invoke(handler_of("low_level.py"), {})
 
-    stopped = outcome(
-        "examples/low_level.py", "--input", '{"text": "a b"}', "--fixtures", "fixtures.json", cwd=checkout
-    )
-    failed = outcome("examples/low_level.py", "--input", "{}", cwd=checkout)
+    assert (stopped.error["code"], len(stopped.pushes)) == ("LIMIT_REACHED", 2)
+    assert failed.error == {"code": "WORKER_ERROR", "message": "KeyError: 'text'"}
 
-    assert (stopped["error"]["code"], len(stopped["pushes"])) == ("LIMIT_REACHED", 1)
-    assert failed["error"] == {"code": "WORKER_ERROR", "message": "KeyError: 'text'", "where": None, "line": None}
+
+def test_low_level_charges_once_where_an_answer_is_lost(platform):
+    """The key is what makes the second try the same charge."""
+    faults = {"charge": "response_lost_once"}
+
+    result = platform.invoke(handler_of("low_level.py"), {"text": "a b"}, faults=faults)
+
+    assert result.ok
+    assert [(charge["idempotency_key"], charge["count"]) for charge in result.charges] == [("word:a", 1), ("word:b", 1)]
+    assert len([call for call in result.requests if call.operation == "charge"]) == 3
 
 
 def dockerfile() -> list[list[str]]:

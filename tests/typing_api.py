@@ -6,14 +6,14 @@ A line that must be refused carries an ignore, and an ignore that is not needed 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import seekapi
-from seekapi import AsyncJob, Choices, Doc, Job, Pattern, Range, Secret, worker
+from seekapi import AsyncJob, Charge, Choices, Doc, Job, Pattern, Range, Secret, worker
 from seekapi.testing import DevPlatform, FakeLambdaContext, make_event
 
 
@@ -60,7 +60,17 @@ def by_name(job_input: object, *, job: Job) -> int:
 
 async def awaited(job_input: Input, job: AsyncJob) -> int:
     reply: dict[str, Any] = await job.push_data([1])
+    charge: Charge = await job.charge("k", on_limit="stop")
+    facts: tuple[bool, int, bool, bool] = (
+        charge.ok,
+        charge.metered_event_count,
+        charge.limit_reached,
+        charge.duplicate,
+    )
+    as_before: dict[str, Any] = charge
     await asyncio.gather(job.push_file("a", b"a"), job.charge("k"))
+    job.progress(1)  # is not awaited
+    _ = (facts, as_before)
     return len(reply)
 
 
@@ -104,6 +114,7 @@ handlers = [
     worker(plain, setup=load, settings=Input),
     worker(setup=load)(plain),
 ]
+every: list[Callable[[Any, Any], dict[str, Any]]] = handlers
 envelope: dict[str, Any] = handlers[0]({}, None)
 envelope = seekapi.run({}, None, awaited)
 envelope = seekapi.run({}, FakeLambdaContext(3), with_job)
@@ -111,8 +122,83 @@ worker(no_parameter)  # type: ignore[arg-type]
 worker(three)  # type: ignore[arg-type]
 worker(plain, setup=1)  # type: ignore[call-overload]
 
+
+@worker
+def by_decorator(job_input: Input, job: Job) -> Iterator[int]:
+    yield job_input.times
+
+
+@worker(setup=load, settings=Input)
+async def by_a_call(job_input: Input, job: AsyncJob) -> None:
+    await job.push_data(job.setup)
+
+
+decorated: list[Callable[[Any, Any], dict[str, Any]]] = [by_decorator, by_a_call]
+worker(settings=Input())  # type: ignore[call-overload]
+worker(1)  # type: ignore[call-overload]
+seekapi.run({}, None)  # type: ignore[call-arg]
+Range("a", 2)  # type: ignore[arg-type]
+Pattern(1)  # type: ignore[arg-type]
+Doc()  # type: ignore[call-arg]
+
 document: dict[str, Any] = seekapi.schema(typed)
+document = seekapi.schema(by_a_call)
 event: dict[str, Any] = make_event("input.json")
+
+
+def low_level() -> dict[str, Any]:
+    """The eleven names of 1.0.5, with its arguments by position and by name."""
+    context = seekapi.create_context(event)
+    job_input: Any = seekapi.get_input(event, timeout=10)
+    replies: list[dict[str, Any]] = [
+        seekapi.push_data(context, job_input, "json", 8),
+        seekapi.push_file(context, "a.txt", Path("a.txt"), "text/plain", timeout=15),
+        seekapi.charge(context, "key", 2, 8, {"why": "test"}),
+    ]
+    seekapi.register_request_id("job", "request")
+    fixture: Any = seekapi.get_job_fixture()
+    _ = (replies, fixture)
+    seekapi.push_data(context)  # type: ignore[call-arg]
+    seekapi.charge(context, 1)  # type: ignore[arg-type]
+    return seekapi.success("r") or seekapi.failure("CODE", "message", request_id=None)
+
+
+# The tree: the root, and the second bases that are the promise of 1.0.5.
+errors: list[type[seekapi.SeekApiError]] = [
+    seekapi.ArgumentError,
+    seekapi.ConfigurationError,
+    seekapi.DeliveryError,
+    seekapi.Fail,
+    seekapi.InvalidEvent,
+    seekapi.InvalidInput,
+    seekapi.LocalWriteError,
+    seekapi.SerializationError,
+]
+of_the_input: list[type[ValueError]] = [
+    seekapi.InputExpired,
+    seekapi.InputFetchError,
+    seekapi.InvalidInput,
+    seekapi.MissingInputError,
+]
+of_transport: list[type[seekapi.TransportError]] = [
+    seekapi.ConnectError,
+    seekapi.DnsError,
+    seekapi.ProtocolError,
+    seekapi.TlsError,
+    seekapi.TransportTimeout,
+]
+of_the_platform: list[type[seekapi.ApiError]] = [
+    seekapi.AuthError,
+    seekapi.ConflictError,
+    seekapi.InvalidRequestError,
+    seekapi.NotFoundError,
+    seekapi.PayloadTooLargeError,
+    seekapi.RateLimitError,
+    seekapi.ServerError,
+]
+as_os_errors: list[type[OSError]] = [seekapi.ApiError, seekapi.TransportError, seekapi.LocalWriteError]
+through_except_exception: list[type[BaseException]] = [seekapi.DeadlineExceeded, seekapi.Cancelled]
+swallowed: list[type[Exception]] = [seekapi.Cancelled]  # type: ignore[list-item]
 
 
 def failing() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import venv
+import sys
+import textwrap
 
 import pytest
 from devserver.running import running
-from interop.conftest import MUST_RUN
+from interop.conftest import HOW_TO, MUST_RUN
+from interop.dev_command import dev_command, left_by
 
 # A worker as its users have written it: the eleven names, and prints.
 WORKER = """
@@ -35,19 +36,13 @@ WORKER = """
 
 
 @pytest.fixture(scope="session")
-def python_with_105(tmp_path_factory):
-    """An environment of its own, with nothing but seekapi 1.0.5 in it: `SEEKAPI_105_PYTHON`, or made here."""
-    ready = os.environ.get("SEEKAPI_105_PYTHON")
-    if ready:
-        return ready
-    if not MUST_RUN:
-        pytest.skip("needs seekapi 1.0.5 from the package index: set SEEKAPI_INTEROP=1, or SEEKAPI_105_PYTHON")
-    folder = tmp_path_factory.mktemp("env") / "worker"
-    venv.create(folder, with_pip=True)
-    python = str(folder / "bin" / "python")
-    install = [python, "-m", "pip", "install", "-q", "--no-deps", "seekapi==1.0.5"]
-    # What crosses the network is tried again.
-    assert any(subprocess.run(install, timeout=300).returncode == 0 for _ in range(3))
+def python_with_105():
+    """The interpreter of an environment that has nothing but seekapi 1.0.5."""
+    python = os.environ.get("SEEKAPI_105_PYTHON", "")
+    if not python and MUST_RUN:
+        pytest.fail(f"SEEKAPI_105_PYTHON is not set, {HOW_TO}")
+    if not python:
+        pytest.skip("needs seekapi 1.0.5 from the package index: SEEKAPI_105_PYTHON names an interpreter that has it")
     return python
 
 
@@ -64,3 +59,21 @@ def test_it_runs_as_a_worker_under_dev(tmp_path, python_with_105):
     assert job.log("stdout") == ["{'ok': True}", "2 2", "seekapi 1.0.5"]
     assert failed.error == {"code": "WORKER_ERROR", "message": "two left"}
     assert known.seekapi == "1.0.5" and known.input_schema is None and known.error is None
+
+
+def test_both_versions_leave_the_same_under_the_command(tmp_path, python_with_105):
+    """`seekapi dev --python`: one worker of 1.0.5, on its own seekapi and on this one; only messages may differ."""
+    source = textwrap.dedent(WORKER).replace("FOLDER", repr(str(tmp_path)))
+    source = source.replace('print("seekapi", version("seekapi"))', "")
+    (tmp_path / "worker.py").write_text(source, encoding="utf-8")
+    left = {}
+    for version, python in (("1.0.5", python_with_105), ("this", sys.executable)):
+        # This one, where it is not installed, is found as the tests find it.
+        paths = {"PYTHONPATH": ""} if version == "1.0.5" else {}
+        with dev_command(tmp_path, "worker.py", "--python", python, **paths) as client:
+            left[version] = [left_by(client, job_input, tmp_path) for job_input in ({"name": "Ada"}, {"fail": "no"})]
+
+    (done, failed), (done_now, failed_now) = left["1.0.5"], left["this"]
+    assert done.pushes == [{"n": 1, "text": "é"}, {"hello": "Ada"}] and done.charges == [("page:1", 2, None)]
+    assert vars(done) == vars(done_now)
+    assert failed.error["code"] == failed_now.error["code"] == "WORKER_ERROR"

@@ -1,4 +1,7 @@
-"""One worker, six shapes, three hosts: local mode, AWS's own runtime client, and `seekapi dev` leave the same."""
+"""One worker, six shapes, three hosts: local mode, AWS's own runtime client, and `seekapi dev` leave the same.
+
+All three are the real thing: the command `seekapi run`, awslambdaric, the command `seekapi dev`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from command import outcome
-from devserver.running import running
+from interop.dev_command import Left, dev_command, left_by
 
 from seekapi.testing import DevPlatform
 
@@ -25,6 +28,7 @@ WORK = """
             raise Fail("NO_STOCK", "only 2 left")
         return {"done": job_input["n"]}
 """
+OUT_OF_STOCK = {"code": "NO_STOCK", "message": "only 2 left"}
 SHAPES = {
     "plain": """
         @worker
@@ -36,7 +40,7 @@ SHAPES = {
         def handler(job_input, job: Job):
             job.push_data({"first": "é\\ud800"})
             job.push_file("a b.txt", b"file")
-            job.charge("key", 2)
+            job.charge("key", 2, justification={"why": "é"})
             return checked(job_input)
     """,
     "async": """
@@ -75,41 +79,23 @@ SHAPES = {
 }
 
 
-def in_local_mode(folder: Path, job_input: object) -> dict[str, Any]:
-    told = outcome("function.py", "--input", json.dumps(job_input), cwd=folder)
-    # A job that left nothing has no folder.
-    charges = Path(told["artifacts"] or folder) / "charges.jsonl"
-    return {
-        "envelope": told["envelope"],
-        "pushes": [push["data"] for push in told["pushes"]],
-        "files": [(file["name"], Path(file["path"]).read_bytes()) for file in told["files"]],
-        "charges": charges.read_text("utf-8").count('"key"') if charges.exists() else 0,
-    }
+def in_local_mode(folder: Path, job_input: object) -> Left:
+    told: dict[str, Any] = outcome("function.py", "--input", json.dumps(job_input), cwd=folder)
+    files = [(file["name"], file["content_type"], Path(file["path"]).read_bytes()) for file in told["files"]]
+    return Left(told["envelope"], [push["data"] for push in told["pushes"]], files, told["charges"])
 
 
-def under_lambda(source: str, job_input: object, start_sandbox: StartSandbox) -> dict[str, Any]:
+def under_lambda(source: str, job_input: object, start_sandbox: StartSandbox) -> Left:
     with DevPlatform() as platform:
         sandbox = start_sandbox(source, platform.url, platform.environ())
         left = platform.invoke(lambda event, context: sandbox.invoke(event, timeout_s=30).payload, job_input)
-        return {
-            "envelope": left.envelope,
-            "pushes": left.pushes,
-            "files": [(file.name, file.read()) for file in left.files],
-            "charges": len(left.charges),
-        }
+        files = [(file.name, file.content_type, file.read()) for file in left.files]
+        return Left(left.envelope, left.pushes, files, left.charges)
 
 
-def under_dev(folder: Path, source: str, job_input: object) -> dict[str, Any]:
-    folder.mkdir()
-    with running(folder, source) as platform:
-        job = platform.run(job_input)
-        contents = [(platform.store.files / file["id"]).read_bytes() for file in job.of("file")]
-        return {
-            "envelope": {"ok": True} if job.status == "completed" else {"ok": False, "error": job.error},
-            "pushes": job.pushes,
-            "files": [(file["name"], content) for file, content in zip(job.of("file"), contents, strict=True)],
-            "charges": len(job.of("charge")),
-        }
+def under_dev(folder: Path, job_input: object) -> Left:
+    with dev_command(folder, "function.py") as client:
+        return left_by(client, job_input, folder)
 
 
 @pytest.mark.parametrize("fail", [False, True])
@@ -122,15 +108,14 @@ def test_a_worker_leaves_the_same_on_every_host(
     (tmp_path / "function.py").write_text(source, encoding="utf-8")
     job_input = {"n": 3, "fail": fail}
 
-    hosts = {
-        "local mode": in_local_mode(tmp_path, job_input),
+    local = in_local_mode(tmp_path, job_input)
+    others = {
         "lambda": under_lambda(source, job_input, start_sandbox),
-        "dev": under_dev(tmp_path / "dev", source, job_input),
+        "dev": under_dev(tmp_path, job_input),
     }
 
-    for left in hosts.values():
-        envelope = left.pop("envelope")
-        assert (envelope["ok"], {**envelope.get("error", {})}.get("code")) == (not fail, "NO_STOCK" if fail else None)
-    assert hosts["lambda"] == hosts["local mode"]
-    assert hosts["dev"] == hosts["local mode"]
-    assert hosts["dev"]["pushes"][-1:] == ([{"done": 3}] if not fail else hosts["local mode"]["pushes"][-1:])
+    assert (local.ok, local.error) == ((False, OUT_OF_STOCK) if fail else (True, None))
+    assert local.pushes[-1:] == [{"done": 3}] or fail
+    assert bool(local.files) == bool(local.charges) == ("push_file" in SHAPES[shape])
+    for host, left in others.items():
+        assert vars(left) == vars(local), host

@@ -14,6 +14,7 @@ from command import LIMIT_S, ROOT, environ
 
 import seekapi
 from seekapi import testing, worker
+from seekapi._devserver import faults
 from seekapi.testing import DevPlatform, FakeLambdaContext, make_event
 
 DOCS = ROOT / "docs" / "testing-your-worker.md"
@@ -23,6 +24,14 @@ DOCS = ROOT / "docs" / "testing-your-worker.md"
 def platform():
     with DevPlatform() as platform:
         yield platform
+
+
+def run_pytest(folder):
+    """pytest in a process of its own. The fixture comes with an installed seekapi; else the plugin is named."""
+    is_installed = any(found.value == "seekapi.testing.plugin" for found in entry_points(group="pytest11"))
+    plugin = [] if is_installed else ["-p", "seekapi.testing.plugin"]
+    line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin]
+    return subprocess.run(line, cwd=folder, env=environ(), capture_output=True, text=True, timeout=LIMIT_S)
 
 
 def busy(job_input, job):
@@ -90,7 +99,7 @@ def test_a_failure_is_a_result_and_a_crash_comes_through(platform):
 
 @pytest.mark.parametrize(
     ("fault", "statuses", "ok"),
-    [("http_503_once", [503, 200], True), ("http_403_once", [403], False), ("response_lost_once", [200, 200], True)],
+    [("http_503_once", [503, 200], True), ("http_403", [403], False), ("response_lost_once", [200, 200], True)],
 )
 def test_faults_are_met_by_this_job_alone(platform, fault, statuses, ok):
     """By their names; a call that was repeated has one effect."""
@@ -104,10 +113,51 @@ def test_faults_are_met_by_this_job_alone(platform, fault, statuses, ok):
     assert [call.status for call in after.requests if call.operation == "push"] == [200]
 
 
+def test_faults_of_the_platform_are_met_by_the_next_job_and_once_is_once():
+    """Also where a job has faults of its own: those come first, and arm nothing again."""
+    with DevPlatform(faults={"push": "http_503_once"}) as platform:
+        statuses = [
+            [call.status for call in platform.run(lambda i: i, faults=own).requests if call.operation == "push"]
+            for own in ({"push": "http_502_once"}, None, {"input": "http_503_once"}, None)
+        ]
+
+    assert statuses == [[502, 503, 200], [200], [200], [200]]
+
+
+def test_the_clock_may_be_near_the_deadline(platform):
+    """The fault of the job itself: there is about a second, whatever the timeout."""
+    near = platform.run(lambda i, job: job.remaining(), faults={"deadline": "deadline_near"})
+    after = platform.run(lambda i, job: job.remaining())
+
+    assert near.pushes[0] < 1 < 50 < after.pushes[0]
+
+
+@pytest.mark.parametrize(
+    "operation", [name for name in faults.OPERATIONS if name not in (faults.DEADLINE, faults.CALLS, faults.ANY)]
+)
+def test_a_request_has_the_name_by_which_its_faults_are_armed(platform, operation):
+    """What is armed for an operation shows at the requests of that name, and at no others."""
+    result = platform.run(busy, {}, faults={operation: "http_503_once"})
+
+    assert {call.operation for call in result.requests if call.status == 503} == {operation}
+    assert result.ok
+
+
 def test_a_fault_that_nobody_knows_is_refused(platform):
-    """Before the handler runs."""
+    """Before the handler runs, and nothing of it stays armed."""
     with pytest.raises(ValueError, match="no_such_fault"):
-        platform.run(lambda i: pytest.fail("was called"), faults={"push": "no_such_fault"})
+        platform.run(lambda i: pytest.fail("was called"), faults={"push": ["http_403", "no_such_fault"]})
+    assert platform.run(lambda i: i, 1).ok
+
+
+def test_a_platform_that_does_not_run_says_how_it_is_used():
+    """Before its `with` block, and after it."""
+    with DevPlatform() as ended:
+        pass
+
+    for platform in (DevPlatform(), ended):
+        with pytest.raises(RuntimeError, match="with DevPlatform"):
+            platform.run(lambda i: i)
 
 
 def test_a_charge_limit_is_reached():
@@ -182,21 +232,31 @@ def test_the_plugin_costs_nothing_until_it_is_asked_for():
     assert set(done.stdout.split()) <= {"seekapi", "seekapi.testing", "seekapi.testing.plugin"}
 
 
+def test_each_test_has_a_platform_of_its_own(tmp_path):
+    """A real run of pytest: what one test did is not seen by the next, and both are over at the end."""
+    (tmp_path / "test_two.py").write_text(
+        "import pytest\n"
+        "seen = []\n"
+        "@pytest.mark.parametrize('n', [1, 2])\n"
+        "def test_it(seekapi_platform, n):\n"
+        "    assert seekapi_platform not in seen\n"
+        "    assert seekapi_platform.run(lambda job_input: job_input, n).pushes == [n]\n"
+        "    seen.append(seekapi_platform)\n"
+        "    for earlier in seen[:-1]:\n"
+        "        with pytest.raises(RuntimeError): earlier.url\n"
+    )
+
+    done = run_pytest(tmp_path)
+
+    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout
+
+
 def test_the_examples_of_the_docs_pass(tmp_path):
     """The fixture is there as soon as seekapi is installed."""
     example = next(code for code in re.findall(r"^```python\n(.*?)^```$", DOCS.read_text("utf-8"), re.M | re.S))
     (tmp_path / "test_worker.py").write_text(example, encoding="utf-8")
-    is_installed = any(found.value == "seekapi.testing.plugin" for found in entry_points(group="pytest11"))
-    plugin = [] if is_installed else ["-p", "seekapi.testing.plugin"]
 
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin],
-        cwd=tmp_path,
-        env=environ(),
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_S,
-    )
+    done = run_pytest(tmp_path)
 
     assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout
 

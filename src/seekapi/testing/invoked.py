@@ -16,7 +16,7 @@ class Served:
     def __init__(self, method: str, path: str, operation: str, status: int, idempotency_key: str) -> None:
         self.method = method
         self.path = path
-        # The last part of the path: input, worker-request-id, push, file, charge.
+        # input, register, push, file or charge, as faults are armed for them; else the last part of the path.
         self.operation = operation
         self.status = status
         self.idempotency_key = idempotency_key

@@ -10,9 +10,10 @@ from contextlib import ExitStack, contextmanager
 from copy import copy
 
 from .. import _settings
-from .._devserver import changes, faults, inputs, records, verdicts
+from .._devserver import changes, inputs, records, verdicts
 from .._devserver.app import Options, Platform, routes
 from .._devserver.exchange import Refusal
+from .._devserver.faults import DEADLINE, MORE, Plan, operation_of
 from .._devserver.serve import Server
 from .._devserver.store import Store
 from .._protocol import json_text
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from .._devserver.changes import Claimed
     from .._devserver.exchange import Answer, Incoming, Route
+    from .._devserver.faults import Fault
     from .._devserver.store import Transaction
     from .._worker.handlers import UserFn
 
@@ -42,7 +44,7 @@ class DevPlatform:
     """The platform of `seekapi dev`, on a free port of 127.0.0.1, for as long as the `with` block lasts.
 
     `charge_limit` is how many metered events a job may charge for. `faults` are met by the worker's calls, by the names
-    of docs/testing-your-worker.md: `{"push": "http_503_once"}`.
+    of docs/dev-server.md: `{"push": "http_503_once"}`.
     """
 
     def __init__(self, *, charge_limit: int | None = None, faults: Faults | None = None) -> None:
@@ -50,25 +52,34 @@ class DevPlatform:
         self._faults = faults or {}
         self._held = ExitStack()
         self._served: list[Served] = []
+        self._up: Platform | None = None
 
     def __enter__(self) -> DevPlatform:
         with ExitStack() as held:
-            self._store = store = Store(None)
+            store = Store(None)
             held.callback(store.close)
-            self._plan = faults.Plan()
-            self._plan.load(dict(self._faults))
+            plan = Plan()
+            plan.load(dict(self._faults))
             options = Options(data_dir=store.folder, charge_limit=self._charge_limit)
-            options.more[faults.MORE] = self._plan
+            options.more[MORE] = plan
             keys = {"secret": secrets.token_hex(16), "api_key": secrets.token_hex(16)}
-            self._platform = Platform(store, options, **keys, now=time.time, clock=time.monotonic)
-            server = Server(self._platform, served=[self._noted(route) for route in routes()])
+            platform = Platform(store, options, **keys, now=time.time, clock=time.monotonic)
+            server = Server(platform, served=[self._noted(route) for route in routes()])
             held.callback(server.stop)
             server.start()
+            self._up = platform
             self._held = held.pop_all()
         return self
 
     def __exit__(self, *exc_info: object) -> None:
+        self._up = None
         self._held.close()
+
+    @property
+    def _platform(self) -> Platform:
+        if self._up is None:
+            raise RuntimeError("this platform is not running: use it within `with DevPlatform() as platform:`")
+        return self._up
 
     @property
     def url(self) -> str:
@@ -108,20 +119,17 @@ class DevPlatform:
 
         What the handler raises comes through: on Lambda it would be a crash. `run()` and `worker` never raise.
         """
-        claimed = self._submitted(input, timeout, settings)
-        event = self._event(claimed, timeout, settings)
-        self._plan.load(dict(faults or {}))
-        first = len(self._served)
-        with self._environment(), _listening() as heard:
+        with self._armed(faults or {}) as plan, self._environment(), _listening() as heard:
+            near = plan.take(DEADLINE)
+            timeout = min(timeout, near.seconds) if near is not None else timeout
+            claimed = self._submitted(input, timeout, settings)
+            event = self._event(claimed, timeout, settings)
+            first = len(self._served)
             try:
                 envelope = handler(event, context if context is not None else FakeLambdaContext(timeout))
             except BaseException as error:
                 self._end(claimed, verdicts.error("HANDLER_RAISED", f"{type(error).__name__} left the handler"))
                 raise
-            finally:
-                if faults:
-                    self._plan.clear()
-                    self._plan.load(dict(self._faults))
         self._end(claimed, verdicts.of_end({"outcome": "returned", "value": envelope}, 0, None))
         return self._left_of(claimed, envelope, heard, self._served[first:])
 
@@ -137,7 +145,7 @@ class DevPlatform:
             job = changes.submit(tx, text, settings_json=settings_json, charge_limit=self._charge_limit)
             return changes.start(tx, job, timeout_s)
 
-        claimed: Claimed = self._store.submit(submit).result()
+        claimed: Claimed = self._platform.store.submit(submit).result()
         return claimed
 
     def _event(self, claimed: Claimed, timeout_s: float, settings: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -153,11 +161,11 @@ class DevPlatform:
         def end(tx: Transaction) -> bool:
             return changes.end_attempt(tx, claimed.attempt, ok=error is None, error=error)
 
-        self._store.submit(end).result()
+        self._platform.store.submit(end).result()
 
     def _left_of(self, claimed: Claimed, envelope: Any, heard: list[Any], served: list[Served]) -> Invoked:
         attempt = claimed.attempt
-        with self._store.read() as reader:
+        with self._platform.store.read() as reader:
             left = {
                 kind: [event.data for event in records.effects(reader, attempt.job_number, kind)]
                 for kind in ("push", "file", "charge")
@@ -175,7 +183,7 @@ class DevPlatform:
         )
 
     def _file(self, pushed: dict[str, Any]) -> File:
-        path = self._store.files / pushed["id"]
+        path = self._platform.store.files / pushed["id"]
         return File(pushed["name"], pushed["content_type"], pushed["size_bytes"], path)
 
     def _noted(self, route: Route) -> Route:
@@ -183,7 +191,7 @@ class DevPlatform:
         handler, noted = route.handler, copy(route)
 
         def note(request: Incoming, status: int) -> None:
-            operation = "input" if route.path.startswith(inputs.PATH) else route.path.rpartition("/")[2]
+            operation = operation_of(route) or route.path.rpartition("/")[2]
             key = request.headers.get("Idempotency-Key")
             self._served.append(Served(request.method, request.path, operation, status, key))
 
@@ -200,6 +208,18 @@ class DevPlatform:
         return noted
 
     @contextmanager
+    def _armed(self, own: Faults) -> Iterator[_PlanOfJob]:
+        """The faults of one job, and only then those that all jobs meet."""
+        more = self._platform.options.more
+        for_all: Plan = more[MORE]
+        more[MORE] = plan = _PlanOfJob(for_all)
+        try:
+            plan.load(dict(own))
+            yield plan
+        finally:
+            more[MORE] = for_all
+
+    @contextmanager
     def _environment(self) -> Iterator[None]:
         changed = {**self.environ(), **dict.fromkeys(_REMOVED)}
         before = {name: os.environ.get(name) for name in changed}
@@ -208,6 +228,18 @@ class DevPlatform:
             yield
         finally:
             _put(before)
+
+
+class _PlanOfJob(Plan):
+    """What one job meets; where it has nothing, what `for_all` has."""
+
+    def __init__(self, for_all: Plan) -> None:
+        super().__init__()
+        self._for_all = for_all
+
+    def take(self, operation: str) -> Fault | None:
+        """The fault that this call meets, if there is one."""
+        return super().take(operation) or self._for_all.take(operation)
 
 
 class _Heard(logging.Handler):

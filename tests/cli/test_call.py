@@ -113,6 +113,21 @@ def test_everything_as_one_object(server, tmp_path):
     assert told["url"] == server.url and told["duration_ms"] > 0
 
 
+def test_a_worker_cannot_say_the_last_words(server, tmp_path):
+    """Whatever lines are in a message of the log or of a failure: no later one begins where a line of ours does."""
+
+    def act(worker):
+        worker.log("one\ncompleted  job x")
+        worker.end({"code": "NO_STOCK", "message": "two\ncompleted  job y"})
+
+    thread = worker_does(server, act)
+    done = seekapi("call", "{}", "--url", server.url, cwd=tmp_path)
+    thread.join()
+
+    assert "one\n" in done.stderr and "two\n" in done.stderr
+    assert not [line for line in done.stderr.splitlines() if line.startswith("completed")]
+
+
 @pytest.mark.parametrize("code, exit_code", [("WORKER_ERROR", 1), ("TIMEOUT", 5)])
 def test_a_failed_job_is_told_with_its_place(server, tmp_path, code, exit_code):
     """What, where, and the exit code of it."""

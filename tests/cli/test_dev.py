@@ -6,10 +6,12 @@ import contextlib
 import json
 import os
 import re
+import select
 import signal
 import socket
 import stat
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -161,6 +163,49 @@ def test_what_a_worker_says_cannot_move_the_cursor(dev, tmp_path, write_worker):
 
         assert r"stdout     \x1b[2J\x1b]0;evil\x07\u202e" in server.said()
         assert r"failed     HANDLER_RAISED: ValueError: \x1b[31m\nfake" in server.said() and "\x1b" not in server.said()
+
+
+def test_what_ends_with_the_server_is_still_told(dev, write_worker):
+    """Also without a folder that stays: the last lines need the record, which goes after them."""
+    write_worker("""
+        import time
+
+        def handler(event, context):
+            for number in range(20_000):
+                print("x" * 100)
+        """)
+    with dev("worker.py", "--ephemeral") as server:
+        for _ in range(3):
+            server.ask("POST", "/jobs", {})
+        server.until_said("running")
+
+        assert server.stop(signal.SIGTERM) == 128 + signal.SIGTERM
+        assert "Traceback" not in server.said()
+
+
+def test_a_reader_that_takes_nothing_does_not_keep_it_from_ending(tmp_path, write_worker):
+    """stderr is a pipe that is full: SIGTERM ends it all the same."""
+    write_worker(HELLO)
+    reads, writes = os.pipe()
+    while select.select([], [writes], [], 0)[1]:
+        os.write(writes, b"x" * 4096)
+    options = ["--ephemeral", "--port", "0", "--ready-file", str(tmp_path / "ready")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seekapi", "dev", "worker.py", *options],
+        cwd=tmp_path, env=environ(), stdout=subprocess.DEVNULL, stderr=writes,
+    )  # fmt: skip
+    try:
+        ends_at = time.monotonic() + LIMIT_S
+        while not (tmp_path / "ready").exists() and time.monotonic() < ends_at:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(LIMIT_S) == 128 + signal.SIGTERM
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reads)
+        os.close(writes)
 
 
 def test_a_folder_that_holds_other_things_is_not_kept_out_of_git(dev, tmp_path):

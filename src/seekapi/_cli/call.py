@@ -160,7 +160,7 @@ def _last_words(result: JobResult, seconds: float, *, is_over: bool) -> str:
     parts = [f"job {result.job_id}", terminal.duration(seconds), *counts]
     lines = [f"{terminal.painted(status, colour, sys.stderr)}  {'   '.join(map(terminal.printable, parts))}"]
     if result.error is not None:
-        lines.append(f"  {terminal.printable(str(result.error), keep=chr(10))}")
+        lines.append(f"  {_indented(str(result.error), 2)}")
         if result.error.where:
             lines.append(f"    at {terminal.printable(result.error.where)}   {terminal.printable(result.error.line)}")
     return "".join(f"{line.rstrip()}\n" for line in lines)
@@ -199,7 +199,12 @@ def log_line(event: JobEvent) -> str:
     """`worker  fetched 3 pages`, escaped; a later line of the same message is indented."""
     source = event.data.get("source")
     label = source if isinstance(source, str) else "log"
-    return f"{terminal.printable(label):<8} {terminal.printable(event.text.rstrip(chr(10)), keep=chr(10))}"
+    return f"{terminal.printable(label):<8} {_indented(event.text.rstrip(chr(10)), 9)}"
+
+
+def _indented(text: str, columns: int) -> str:
+    """`text`, escaped; its later lines begin where no line of ours does."""
+    return terminal.printable(text, keep="\n").replace("\n", "\n" + " " * columns)
 
 
 def _progress(event: JobEvent) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -79,7 +80,6 @@ class Session:
             jobs = "1 job that runs" if count == 1 else f"{count} jobs that run"
             terminal.say(f"stopping; waiting for {jobs} (Ctrl-C again: at once)")
         self._held.close()
-        self._tell_the_rest()
         return exit_codes.INTERRUPTED if self._ended_by == signal.SIGINT else 128 + self._ended_by
 
     def _open(self) -> None:
@@ -96,6 +96,7 @@ class Session:
             self._held.callback(Callback(platform).stop)
         self._lines = dev_lines.Lines(platform, is_json=arguments.json)
         self._hear_signals()
+        self._held.callback(self._tell_the_rest)  # which asks the store: before it closes
         self._held.callback(store.subscribe(self._happened))
         if self._target is not None:
             self._prepare_worker(self._target)
@@ -179,6 +180,9 @@ class Session:
         self._held.callback(self._ignore_signals)
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
+        # This thread may be in the middle of a write that nobody takes, and would go back to it.
+        terminal.let_go(sys.stderr)
+        terminal.let_go(sys.stdout)
         if self._ended_by:
             if self._runner is not None:
                 self._runner.hurry()

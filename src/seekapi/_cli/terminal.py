@@ -75,6 +75,18 @@ def discard(stream: TextIO) -> None:
     os.close(nowhere)
 
 
+def let_go(stream: TextIO) -> None:
+    """Discard `stream` if at this moment it takes nothing. For a signal handler: the end must not wait for a reader."""
+    import select
+
+    try:
+        is_taking = select.select([], [stream.fileno()], [], 0)[1]
+    except (OSError, ValueError):  # closed, or no socket where only sockets can be asked
+        return
+    if not is_taking:
+        discard(stream)
+
+
 def say(text: str) -> None:
     """One message for the person at the terminal: stderr, so that stdout stays data. Nobody may be there to read it."""
     talk(f"seekapi: {printable(text, keep=chr(10))}\n")

@@ -12,6 +12,11 @@ export function listen(listener) {
   return () => listeners.delete(listener);
 }
 
+/** The record's last event is `seq`: after a restart with an empty record it counts from the beginning again. */
+export function rewind(seq) {
+  position = Math.min(position, seq);
+}
+
 /** Listen from event number `from` on; `onConnection(isConnected)` hears of every change. */
 export function start(from, kinds, onConnection) {
   position = from;

@@ -6,7 +6,7 @@ import { refresh as refreshFaults, toggleFaults } from "./faults.js";
 import { newJob } from "./form.js";
 import { showJob } from "./job.js";
 import { showList } from "./list.js";
-import { listen, start } from "./live.js";
+import { listen, rewind, start } from "./live.js";
 
 const main = document.getElementById("main");
 const connection = document.getElementById("connection");
@@ -65,7 +65,7 @@ window.addEventListener("hashchange", route);
 
 function showConnection(isConnected) {
   fill(connection, el("span", { class: isConnected ? "on" : "off" }, isConnected ? "live" : "no connection"));
-  if (isConnected) refreshPlatform().catch(() => {});
+  if (isConnected) refreshPlatform().then(() => rewind(platform.seq), () => {}); // prettier-ignore
 }
 
 try {

@@ -147,6 +147,22 @@ def test_a_saved_file_is_what_the_next_call_runs(dev, tmp_path, write_worker):
     assert refused.returncode == 2 and "expected integer" in refused.stderr
 
 
+def test_a_file_saved_while_the_worker_is_first_asked_is_not_missed(dev, write_worker):
+    """By the worker itself here, so that it falls between the question and the answer for certain."""
+    write_worker("""
+        from pathlib import Path
+
+        other = Path(__file__).with_name("other.py")
+        if not other.exists():
+            other.write_text("")
+
+        def handler(event, context):
+            pass
+        """)
+    with dev("worker.py") as server:
+        server.until_said(r"worker \S+  reloaded")
+
+
 def test_what_a_worker_says_cannot_move_the_cursor(dev, tmp_path, write_worker):
     """Its output and its errors are shown line by line, escaped."""
     write_worker(

@@ -119,6 +119,8 @@ class Session:
     def _introduce(self) -> None:
         """The banner, and the ready file, once the server listens and the worker has said who it is."""
         worker, reloads = self._worker, self._arguments.reload
+        # It remembers the files as they are before the worker is asked: what is saved from here on is told.
+        watcher = Watcher(worker.folder, self._reload) if worker and reloads else None
         asking = threading.Thread(target=worker.describe if worker else None, name="seekapi-describe", daemon=True)
         asking.start()
         asking.join(PATIENCE_S)
@@ -130,8 +132,7 @@ class Session:
             threading.Thread(target=self._tell_worker, args=(asking,), daemon=True).start()
         else:
             self._lines.tell_worker(is_first=True)
-        if reloads:
-            watcher = Watcher(worker.folder, self._reload)
+        if watcher is not None:
             watcher.start()
             self._held.callback(watcher.stop)
 

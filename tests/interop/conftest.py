@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
@@ -24,8 +25,6 @@ TOKEN = "interop-token-93b2a8"
 MUST_RUN = os.environ.get("SEEKAPI_INTEROP", "") not in ("", "0")
 HOW_TO = "see tests/interop/requirements.txt"
 
-_missing: set[str] = set()
-
 StartSandbox = Callable[..., Sandbox]
 PutInput = Callable[[str, bytes], str]
 
@@ -35,7 +34,6 @@ def need(*names: str) -> None:
     absent = [name for name in names if not _is_there(name)]
     if not absent:
         return
-    _missing.update(absent)
     reason = f"needs {', '.join(absent).replace('$', '')}, {HOW_TO}"
     if MUST_RUN:
         pytest.fail(f"SEEKAPI_INTEROP is set, and this test {reason}")
@@ -50,9 +48,12 @@ def _is_there(name: str) -> bool:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """A skip nobody reads is a test nobody runs."""
-    if _missing:
-        absent = ", ".join(sorted(_missing)).replace("$", "")
-        terminalreporter.write_line(f"!! interop tests SKIPPED: they need {absent}, {HOW_TO}", yellow=True)
+    reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    told = [found[1] for reason in reasons if (found := re.search(f"needs (.*), {re.escape(HOW_TO)}", reason))]
+    absent = sorted({name for names in told for name in names.split(", ")})
+    if absent:
+        line = f"!! interop tests SKIPPED: they need {', '.join(absent)}, {HOW_TO}"
+        terminalreporter.write_line(line, yellow=True)
 
 
 @pytest.fixture

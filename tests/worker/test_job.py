@@ -8,7 +8,6 @@ import json
 import logging
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -180,13 +179,35 @@ def stop_steps(job_input, job):
 
 def test_the_timeout_of_an_awaited_push_counts_from_its_sending(platform):
     """One of many that are pushed at once waits for a thread first; that is not the platform's silence."""
+    answer = threading.Event()
+
+    def act(exchange: Exchange) -> None:
+        _ = exchange.body
+        answer.wait(20)
+        exchange.respond(*exchange.process())
+
+    platform.server.fault, platform.server.endpoint = Fault("slow", "request", act), "push"
 
     async def fn(job_input, job):
-        loop = asyncio.get_running_loop()
-        loop.set_default_executor(ThreadPoolExecutor(1))
-        busy = loop.run_in_executor(None, time.sleep, 0.6)
-        await job.push_data(1, timeout=0.5)
-        await busy
+        asyncio.get_running_loop().call_later(0.6, answer.set)
+        many = [job.push_data(number) for number in range(64)]  # more than there are threads
+        await asyncio.gather(*many, job.push_data("last", timeout=0.5))
+
+    assert seekapi.run(platform.event, None, fn) == {"ok": True}
+    assert platform.server.ledger.count("push") == 65
+
+
+def test_awaited_calls_do_not_need_the_handlers_threads(platform):
+    """A handler may keep all of them busy until its push has arrived."""
+
+    async def fn(job_input, job):
+        pushed = threading.Event()
+        waiting = [asyncio.to_thread(pushed.wait, 20) for _ in range(64)]
+        tasks = [asyncio.ensure_future(wait) for wait in waiting]
+        await asyncio.sleep(0)
+        await job.push_data(1)
+        pushed.set()
+        assert all(await asyncio.gather(*tasks))
 
     assert seekapi.run(platform.event, None, fn) == {"ok": True}
     assert platform.pushes == [1]

@@ -15,7 +15,7 @@ from . import handlers, logs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
     from concurrent.futures import Future
     from typing import Any
 
@@ -40,10 +40,12 @@ def finished(value: Any, invocation: Invocation, delivery: Callable[[], Delivery
     Raises what it raised; what has ended the job, if it did not end for that.
     """
     loop = asyncio.new_event_loop()
-    executor = _Executor()
+    # The job's calls have threads of their own: a handler may keep all of the loop's, and wait for its pushes.
+    of_handler, of_job = _Executor(), _Executor()
     try:
-        loop.set_default_executor(executor)
-        invocation.coroutine = coroutine = _result_of(value, delivery)
+        loop.set_default_executor(of_handler)
+        invocation.executor = of_job
+        invocation.coroutine = coroutine = _result_of(value, delivery, of_job)
         task = loop.create_task(coroutine)
         interrupt = _Interrupt(loop, task, invocation)
         invocation.interrupt = interrupt
@@ -52,9 +54,9 @@ def finished(value: Any, invocation: Invocation, delivery: Callable[[], Delivery
         finally:
             interrupt.end()
             invocation.interrupt = None
-            _clean_up(loop, executor, invocation)
+            _clean_up(loop, (of_handler, of_job), invocation)
     finally:
-        invocation.coroutine = None
+        invocation.coroutine = invocation.executor = None
         loop.close()
 
 
@@ -82,24 +84,24 @@ def _run(
     raise invocation.reason
 
 
-async def _result_of(value: Any, delivery: Callable[[], Delivery]) -> Any:
+async def _result_of(value: Any, delivery: Callable[[], Delivery], executor: _Executor) -> Any:
     if handlers.kind_of(value) is handlers.AWAITABLE:
         value = await value
     kind = handlers.kind_of(value)
     if kind is handlers.ASYNC_STEPS:
-        return await _drained(value, delivery())
+        return await _drained(value, delivery(), executor)
     if kind is handlers.STEPS:
-        return await _drained(_Asynchronous(value), delivery())
+        return await _drained(_Asynchronous(value), delivery(), executor)
     return value
 
 
-async def _drained(steps: Any, delivery: Delivery) -> Any:
+async def _drained(steps: Any, delivery: Delivery, executor: _Executor) -> Any:
     """As `handlers.drained`, without ever blocking the loop."""
     try:
         value = await steps.__anext__()
         while True:
             try:
-                await _offer(value, delivery)
+                await _offer(value, delivery, executor)
             except SerializationError as error:
                 value = await steps.athrow(error.with_traceback(None))
             else:
@@ -114,12 +116,12 @@ async def _drained(steps: Any, delivery: Delivery) -> Any:
         raise
 
 
-async def _offer(value: Any, delivery: Delivery) -> None:
+async def _offer(value: Any, delivery: Delivery, executor: _Executor) -> None:
     item = delivery.prepared(value)
     if delivery.has_room(item):
         delivery.put(item)
         return
-    await asyncio.get_running_loop().run_in_executor(None, delivery.put, item)
+    await asyncio.get_running_loop().run_in_executor(executor, delivery.put, item)
 
 
 class _Asynchronous:
@@ -198,7 +200,7 @@ class _Interrupt:
 
 
 class _Executor(ThreadPoolExecutor):
-    """The loop's default executor; it knows what is still running, so that waiting for it can end."""
+    """It knows what is still running, so that waiting for it can end."""
 
     def __init__(self) -> None:
         super().__init__(thread_name_prefix="seekapi-async")
@@ -211,7 +213,7 @@ class _Executor(ThreadPoolExecutor):
         return future
 
 
-def _clean_up(loop: asyncio.AbstractEventLoop, executor: _Executor, invocation: Invocation) -> None:
+def _clean_up(loop: asyncio.AbstractEventLoop, executors: Sequence[_Executor], invocation: Invocation) -> None:
     """End the tasks, async generators and threads that the handler left; as far as there is time."""
     ends_at = time.monotonic() + _cleaning_s(invocation)
     left = asyncio.all_tasks(loop)
@@ -227,10 +229,12 @@ def _clean_up(loop: asyncio.AbstractEventLoop, executor: _Executor, invocation: 
             logs.warn("a task that the handler left behind failed: %s", type(task.exception()).__name__)
     closing = loop.create_task(loop.shutdown_asyncgens())
     loop.run_until_complete(asyncio.wait((closing,), timeout=max(0.0, ends_at - time.monotonic())))
-    running = wait(tuple(executor.running), timeout=max(0.0, ends_at - time.monotonic())).not_done
+    running = {future for executor in executors for future in tuple(executor.running)}
+    running = wait(running, timeout=max(0.0, ends_at - time.monotonic())).not_done
     if running and invocation.reason is None:
         logs.warn("a thread that the handler started is still running; it is left behind")
-    executor.shutdown(wait=not running, cancel_futures=True)
+    for executor in executors:
+        executor.shutdown(wait=not running, cancel_futures=True)
 
 
 def _cleaning_s(invocation: Invocation) -> float:

@@ -16,6 +16,7 @@ from .keys import KeyLedger
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from concurrent.futures import Executor
 
     from .._backends.port import Backend
     from .delivery import Delivery
@@ -38,6 +39,7 @@ class Invocation:
         "delivered",
         "delivery",
         "delivery_deadline",
+        "executor",
         "interrupt",
         "is_interruptible",
         "is_over",
@@ -82,6 +84,8 @@ class Invocation:
         self.interrupt: Callable[[], None] | None = None
         # What that task runs, so that the place where it waits can be told.
         self.coroutine: object = None
+        # Runs what an async handler awaits of its job; None for any other handler.
+        self.executor: Executor | None = None
         self._job = _job_of(context)
         if outer is not None and outer.is_of(context):
             # A run of a job inside of itself is no repetition of it: what it delivers is its own.

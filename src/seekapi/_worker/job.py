@@ -218,8 +218,8 @@ class Job(BaseJob):
 class AsyncJob(BaseJob):
     """The job, for an asynchronous handler: the three calls are awaited, and the loop goes on meanwhile.
 
-    Each runs on a thread of the loop's default executor. To cancel the awaiting task does not take a call back that
-    is on its way.
+    Each runs on a thread that is kept for such calls. To cancel the awaiting task does not take a call back that is on
+    its way.
     """
 
     async def push_data(
@@ -228,7 +228,7 @@ class AsyncJob(BaseJob):
         """Push one value: `seekapi.push_data` for this job. What was yielded before arrives before it."""
         self._invocation.refuse_if_ended()
         send = operations.prepared_push(self._context, data, type, timeout, idempotency_key, is_detached=True)
-        return await _off_the_loop(send)
+        return await self._off_the_loop(send)
 
     async def push_file(
         self,
@@ -247,7 +247,7 @@ class AsyncJob(BaseJob):
                 self._context, name, file, content_type, timeout, idempotency_key=idempotency_key
             )
 
-        return await _off_the_loop(push)
+        return await self._off_the_loop(push)
 
     async def charge(
         self,
@@ -264,8 +264,15 @@ class AsyncJob(BaseJob):
         """
         self._checked_charge(on_limit)
         kept = dict(justification) if isinstance(justification, dict) else justification
-        reply = await _off_the_loop(lambda: operations.charge(self._context, key, count, timeout, kept))
+        reply = await self._off_the_loop(lambda: operations.charge(self._context, key, count, timeout, kept))
         return _charged(reply, on_limit)
+
+    async def _off_the_loop(self, work: Callable[[], T]) -> T:
+        """What `work` returns, done on a thread that sees what this task sees."""
+        from asyncio import get_running_loop
+        from contextvars import copy_context
+
+        return await get_running_loop().run_in_executor(self._invocation.executor, copy_context().run, work)
 
 
 def _charged(reply: Reply, on_limit: OnLimit) -> Charge:
@@ -273,11 +280,3 @@ def _charged(reply: Reply, on_limit: OnLimit) -> Charge:
     if on_limit == "stop" and charge.limit_reached:
         raise handlers.StopJob
     return charge
-
-
-async def _off_the_loop(work: Callable[[], T]) -> T:
-    """What `work` returns, done on a thread that sees what this task sees."""
-    from asyncio import get_running_loop
-    from contextvars import copy_context
-
-    return await get_running_loop().run_in_executor(None, copy_context().run, work)

@@ -177,3 +177,17 @@ def test_concurrency_is_above_zero(concurrency):
     """Otherwise nothing would ever have its turn."""
     with pytest.raises(ArgumentError):
         AsyncClient("http://127.0.0.1:1", concurrency=concurrency)
+
+
+def test_a_closed_client_says_so(service):
+    """And opens nothing for the call that it refuses."""
+
+    async def use():
+        async with AsyncClient(service.url) as client:
+            await client.health()
+        opened = len(os.listdir("/proc/self/fd"))
+        with pytest.raises(RuntimeError, match="this AsyncClient is closed"):
+            await client.health()
+        assert len(os.listdir("/proc/self/fd")) == opened
+
+    run(use())

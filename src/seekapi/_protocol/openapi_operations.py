@@ -179,7 +179,7 @@ OPERATIONS: dict[str, Operation] = {
     "GET /files/{file_id}": {
         **_PAGE,
         "id": "get_file_by_id",
-        "summary": "One file, by its id",
+        "summary": "One file, by its id or its name",
         "responses": _bytes("*/*", "The file as it was pushed."),
     },
     "POST /jobs/{job_id}/cancel": {

@@ -38,9 +38,12 @@ class _Threads:
 
     def __init__(self, concurrency: int) -> None:
         self._executor = ThreadPoolExecutor(concurrency, thread_name_prefix="seekapi-client")
+        self._is_closed = False
 
     async def run(self, call: Callable[[], R]) -> R:
         """What `call` returns or raises. When cancelled, it has ended before this does."""
+        if self._is_closed:
+            raise RuntimeError("this AsyncClient is closed")
         bell = Bell()
         started = self._executor.submit(_heard, bell, call)
         ended = asyncio.wrap_future(started)
@@ -56,6 +59,7 @@ class _Threads:
 
     def close(self) -> None:
         """End the threads that have nothing to do, and the others after what they do."""
+        self._is_closed = True
         self._executor.shutdown(wait=False)
 
 
@@ -177,7 +181,7 @@ class AsyncClient:
         return await self._threads.run(lambda: is_well(self._caller, timeout))
 
     async def close(self) -> None:
-        """Close the idle connections and end the threads; the client cannot be used again."""
+        """Close the idle connections and end the threads; a call after that raises RuntimeError."""
         self._threads.close()
         self._caller.close()
 

@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import logging
+import re
 import threading
 import time
 from pathlib import Path
@@ -211,6 +212,48 @@ def test_awaited_calls_do_not_need_the_handlers_threads(platform):
 
     assert seekapi.run(platform.event, None, fn) == {"ok": True}
     assert platform.pushes == [1]
+
+
+async def forgets_one(job_input, job):
+    job.push_data("lost")
+    await job.push_data("kept")
+
+
+async def forgets_among_steps(job_input, job):
+    yield "kept"
+    job.charge("lost")
+
+
+async def begins_none(job_input, job):
+    await job.push_data("kept")
+    asyncio.get_running_loop().kept = [job.push_file("lost", b"")]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("fn", [forgets_one, forgets_among_steps, begins_none])
+def test_a_call_that_is_not_awaited_fails_the_job(host, fn):
+    """It did nothing, and the handler thinks that it has delivered; where it was made is told."""
+    verdict = host.run(fn)
+
+    assert verdict["error"]["code"] == "WORKER_ERROR"
+    line = fn.__code__.co_firstlineno
+    assert re.search(
+        rf"nothing of it was delivered: job\.\w+\(\) at \S+test_job\.py:({line + 1}|{line + 2})",
+        verdict["error"]["message"],
+    )
+    assert host.pushes == ["kept"] and not host.charges
+
+
+def test_a_call_that_was_cancelled_before_it_began_is_not_missed(host):
+    """Somebody has decided that; so does a timeout around many pushes."""
+
+    async def fn(job_input, job):
+        task = asyncio.create_task(job.push_data("cancelled"))
+        task.cancel()
+        await asyncio.wait((task,))
+        job.push_data("closed").close()
+        return "kept"
+
+    assert host.run(fn)["ok"] and host.pushes == ["kept"]
 
 
 async def stop_async(job_input, job):

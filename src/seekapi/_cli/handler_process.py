@@ -218,7 +218,7 @@ def _hint(value: Any) -> str:
     if not hasattr(value, "__await__"):
         return ""
     getattr(value, "close", int)()  # or Python complains that it was never awaited
-    return ". An `async def` handler is not awaited, neither here nor on Lambda"
+    return ". Put seekapi's `@worker` above an `async def` handler: Lambda does not await one"
 
 
 def _raised(error: BaseException, secrets: list[str]) -> Report:

@@ -207,7 +207,7 @@ def returned(value: object) -> Report:
         hint = ""
         if hasattr(type(value), "__await__"):
             getattr(value, "close", int)()  # or Python complains that it was never awaited
-            hint = ". An `async def` handler is not awaited, neither here nor on Lambda"
+            hint = ". Put seekapi's `@worker` above an `async def` handler: Lambda does not await one"
         return {"outcome": "not_json", "message": f"what the handler returned is not JSON: {targets.said(error)}{hint}"}
     if len(text) > LARGEST_REPLY_CHARS:
         return {"outcome": "not_json", "message": "what the handler returned is larger than the 6 MB that Lambda takes"}

@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from ..errors import SerializationError
-from . import handlers, logs
+from . import handlers, logs, places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,13 +50,17 @@ def finished(value: Any, invocation: Invocation, delivery: Callable[[], Delivery
         interrupt = _Interrupt(loop, task, invocation)
         invocation.interrupt = interrupt
         try:
-            return _run(loop, task, invocation, interrupt)
+            result = _run(loop, task, invocation, interrupt)
+            _refuse_unawaited(invocation)
+            return result
         finally:
             interrupt.end()
             invocation.interrupt = None
             _clean_up(loop, (of_handler, of_job), invocation)
     finally:
         invocation.coroutine = invocation.executor = None
+        for call in tuple(invocation.unawaited):
+            call.close()
         loop.close()
 
 
@@ -82,6 +86,17 @@ def _run(
             raise
     assert invocation.reason is not None
     raise invocation.reason
+
+
+def _refuse_unawaited(invocation: Invocation) -> None:
+    """What the handler has not awaited is not delivered, so its job has not succeeded."""
+    # One that was closed before it began was cancelled: somebody has decided that.
+    left = [made for call, made in invocation.unawaited.items() if call.cr_frame is not None]
+    if left:
+        name, path, line = left[0]
+        more = f", and {len(left) - 1} more" if len(left) > 1 else ""
+        where = f"job.{name}() at {places.shown_path(path)}:{line}"
+        raise RuntimeError(f"not awaited, so nothing of it was delivered: {where}{more}")
 
 
 async def _result_of(value: Any, delivery: Callable[[], Delivery], executor: _Executor) -> Any:

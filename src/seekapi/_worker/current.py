@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from concurrent.futures import Executor
+    from typing import Any
 
     from .._backends.port import Backend
     from .delivery import Delivery
@@ -47,6 +48,7 @@ class Invocation:
         "kill_at",
         "pushed",
         "reason",
+        "unawaited",
     )
 
     def __init__(
@@ -86,6 +88,8 @@ class Invocation:
         self.coroutine: object = None
         # Runs what an async handler awaits of its job; None for any other handler.
         self.executor: Executor | None = None
+        # Those calls that have been made and not begun, and where they were made.
+        self.unawaited: dict[Any, tuple[str, str, int]] = {}
         self._job = _job_of(context)
         if outer is not None and outer.is_of(context):
             # A run of a job inside of itself is no repetition of it: what it delivers is its own.

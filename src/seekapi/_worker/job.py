@@ -6,7 +6,9 @@ go to the platform are awaited. Both say no once the job has ended, from whichev
 
 from __future__ import annotations
 
+import sys
 import time
+from functools import wraps
 
 from ..errors import ArgumentError
 from . import handlers, operations
@@ -14,16 +16,17 @@ from .progress import Progress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
     from logging import LoggerAdapter
     from pathlib import Path
-    from typing import Any, Literal, TypeVar
+    from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
     from .current import Invocation
     from .logs import RunLog
     from .operations import Context, Reply
     from .sources import FileArgument
 
+    P = ParamSpec("P")
     T = TypeVar("T")
     OnLimit = Literal["continue", "stop"]
 
@@ -215,13 +218,35 @@ class Job(BaseJob):
         return _charged(operations.charge(self._context, key, count, timeout, justification), on_limit)
 
 
+def _awaited(
+    call: Callable[Concatenate[AsyncJob, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[AsyncJob, P], Coroutine[Any, Any, T]]:
+    """A call that is never awaited does nothing: it is remembered until it begins, and run() asks what is left."""
+
+    @wraps(call)
+    def made(self: AsyncJob, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        caller = sys._getframe(1)
+        unawaited = self._invocation.unawaited
+
+        async def begun() -> T:
+            unawaited.pop(coroutine, None)
+            return await call(self, *args, **kwargs)
+
+        coroutine = begun()
+        unawaited[coroutine] = call.__name__, caller.f_code.co_filename, caller.f_lineno
+        return coroutine
+
+    return made
+
+
 class AsyncJob(BaseJob):
     """The job, for an asynchronous handler: the three calls are awaited, and the loop goes on meanwhile.
 
     Each runs on a thread that is kept for such calls. To cancel the awaiting task does not take a call back that is on
-    its way.
+    its way. One that the handler has not awaited when it returns fails the job.
     """
 
+    @_awaited
     async def push_data(
         self, data: Any, type: str = "json", timeout: float = 8, *, idempotency_key: str | None = None
     ) -> Reply:
@@ -230,6 +255,7 @@ class AsyncJob(BaseJob):
         send = operations.prepared_push(self._context, data, type, timeout, idempotency_key, is_detached=True)
         return await self._off_the_loop(send)
 
+    @_awaited
     async def push_file(
         self,
         name: str,
@@ -249,6 +275,7 @@ class AsyncJob(BaseJob):
 
         return await self._off_the_loop(push)
 
+    @_awaited
     async def charge(
         self,
         key: str,

@@ -243,6 +243,34 @@ def test_a_call_that_is_not_awaited_fails_the_job(host, fn):
     assert host.pushes == ["kept"] and not host.charges
 
 
+def test_what_is_on_its_way_when_the_handler_returns_arrives(host):
+    """Tasks that nobody awaits, more of them than there are threads."""
+
+    async def fn(job_input, job):
+        asyncio.get_running_loop().kept = [asyncio.create_task(job.push_data(number)) for number in range(60)]  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+
+    assert host.run(fn)["ok"]
+    assert sorted(host.pushes) == list(range(60))
+
+
+def test_what_fails_after_the_handler_has_returned_fails_the_job(platform):
+    """It would be a push that is lost in a task that nobody awaits."""
+
+    def act(exchange: Exchange) -> None:
+        exchange.respond(403, b'{"message": "no"}') if b"lost" in exchange.body else exchange.respond(
+            *exchange.process()
+        )
+
+    platform.server.fault, platform.server.endpoint = Fault("refuse", "request", act), "push"
+
+    async def fn(job_input, job):
+        asyncio.get_running_loop().kept = asyncio.create_task(job.push_data("lost"))  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+
+    assert seekapi.run(platform.event, None, fn)["error"]["code"] == "DELIVERY_FAILED"
+
+
 def test_a_call_that_was_cancelled_before_it_began_is_not_missed(host):
     """Somebody has decided that; so does a timeout around many pushes."""
 

@@ -52,6 +52,7 @@ def finished(value: Any, invocation: Invocation, delivery: Callable[[], Delivery
         try:
             result = _run(loop, task, invocation, interrupt)
             _refuse_unawaited(invocation)
+            _await_begun(loop, of_job, invocation)
             return result
         finally:
             interrupt.end()
@@ -97,6 +98,19 @@ def _refuse_unawaited(invocation: Invocation) -> None:
         more = f", and {len(left) - 1} more" if len(left) > 1 else ""
         where = f"job.{name}() at {places.shown_path(path)}:{line}"
         raise RuntimeError(f"not awaited, so nothing of it was delivered: {where}{more}")
+
+
+def _await_begun(loop: asyncio.AbstractEventLoop, of_job: _Executor, invocation: Invocation) -> None:
+    """The calls that are on their way when the handler returns arrive, or their failure is the job's."""
+    begun = tuple(of_job.running)
+    if not begun:
+        return
+    left_s = None if invocation.deadline is None else max(0.0, invocation.deadline - time.monotonic())
+    loop.run_until_complete(asyncio.wait([asyncio.wrap_future(call, loop=loop) for call in begun], timeout=left_s))
+    for call in begun:
+        if call.done() and not call.cancelled():
+            call.result()
+    invocation.check()
 
 
 async def _result_of(value: Any, delivery: Callable[[], Delivery], executor: _Executor) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from faults.server import Exchange, Fault
@@ -406,3 +407,48 @@ def test_a_forked_process_does_not_wait_for_what_its_parent_yielded(platform):
 
     assert seekapi.run(platform.event, None, fn) == {"ok": True}
     assert statuses == [0] and platform.pushes == [1]
+
+
+def test_a_generator_that_goes_on_where_its_last_attempt_ended_loses_nothing(platform):
+    """Yields are repetitions only if they are the same: a resumed handler yields something else from the start."""
+    seekapi.run(platform.event, None, lambda job_input: (number for number in (0, 1, 2)))
+    seekapi.run(platform.event, None, lambda job_input: (number for number in (0, 1, 2)))
+    seekapi.run(platform.event, None, lambda job_input: (number for number in (3, 4, 5)))
+
+    assert platform.pushes == [0, 1, 2, 3, 4, 5]
+
+
+def test_runs_of_a_job_within_itself_keep_their_results_apart(platform):
+    """Also in threads, which know nothing of the run that they are in."""
+
+    def outer(job_input):
+        def within(number):
+            return seekapi.run(platform.event, None, lambda job_input: number)
+
+        with ThreadPoolExecutor(3) as pool:
+            assert all(verdict["ok"] for verdict in pool.map(within, range(3)))
+        return "outer"
+
+    assert seekapi.run(platform.event, None, outer) == {"ok": True}
+    assert sorted(platform.pushes, key=str) == [0, 1, 2, "outer"]
+
+
+def test_a_push_that_comes_after_the_answer_is_told(platform, caplog):
+    """Its error may end in a future that nobody asks."""
+    answered, late = threading.Event(), []
+
+    def fn(job_input, job):
+        def push(number):
+            answered.wait(20)
+            job.push_data(number)
+
+        late.extend(pool.submit(push, number) for number in range(3))
+
+    pool = ThreadPoolExecutor(1)
+    seekapi.run(platform.event, None, fn)
+    answered.set()
+    pool.shutdown()
+
+    assert [type(future.exception()) for future in late] == [seekapi.Cancelled] * 3
+    told = [record.getMessage() for record in caplog.records if "after its answer" in record.getMessage()]
+    assert told == ["a call of job job-1 came after its answer, and is not delivered: wait for threads"]

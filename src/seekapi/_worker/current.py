@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import time
 from contextvars import ContextVar
+from itertools import count
 
 from ..errors import Cancelled, DeadlineExceeded
+from . import logs
 from .keys import KeyLedger
 
 TYPE_CHECKING = False
@@ -32,6 +34,7 @@ class Invocation:
     """
 
     __slots__ = (
+        "_has_told_late",
         "_inner_runs",
         "_job",
         "backend",
@@ -61,7 +64,7 @@ class Invocation:
         kill_at: float | None = None,
         outer: Invocation | None = None,
     ) -> None:
-        """`outer` is the invocation that this one is made in, if any."""
+        """`outer` is the invocation of the same job that goes on already, if any."""
         self.deadline = deadline
         self.delivery_deadline = delivery_deadline
         self.kill_at = kill_at
@@ -71,7 +74,7 @@ class Invocation:
         self.delivered = KeyLedger()
         # What the keys of yields and of the result are made of.
         self.key_root = context.get("execution_token") or ""
-        self._inner_runs = 0
+        self._inner_runs = count(1)
         # Whether the handler has pushed data by itself: then a result of None adds no push.
         self.pushed = False
         # Where the values go that the handler yields; from the first one on.
@@ -80,6 +83,7 @@ class Invocation:
         self.reason: BaseException | None = None
         # run() has answered: whatever still calls from a thread is too late.
         self.is_over = False
+        self._has_told_late = False
         # Set while our own code may be interrupted as the user's may: it reads the input, and nothing is lost.
         self.is_interruptible = False
         # Ends an async handler by cancelling its task, from any thread and from a signal handler; None otherwise.
@@ -91,11 +95,10 @@ class Invocation:
         # Those calls that have been made and not begun, and where they were made.
         self.unawaited: dict[Any, tuple[str, str, int]] = {}
         self._job = _job_of(context)
-        if outer is not None and outer.is_of(context):
+        if outer is not None:
             # A run of a job inside of itself is no repetition of it: what it delivers is its own.
             self.delivered = outer.delivered
-            outer._inner_runs += 1
-            self.key_root = f"{outer.key_root}|{outer._inner_runs}"
+            self.key_root = f"{outer.key_root}|{next(outer._inner_runs)}"
 
     def is_of(self, context: Mapping[str, str]) -> bool:
         """Whether `context` is that of this job."""
@@ -130,8 +133,13 @@ class Invocation:
 
     def refuse_if_ended(self) -> None:
         """Raise what ended the job, if anything did. For calls that have a deadline of their own."""
-        if self.reason is not None:
-            raise _again(self.reason)
+        if self.reason is None:
+            return
+        if self.is_over and not self._has_told_late:
+            # The error may end in a future that nobody asks.
+            self._has_told_late = True
+            logs.warn("a call of job %s came after its answer, and is not delivered: wait for threads", self._job[0])
+        raise _again(self.reason)
 
 
 _current: ContextVar[Invocation | None] = ContextVar("seekapi_invocation", default=None)

@@ -63,7 +63,7 @@ class Delivery:
         self.raise_failure()
         self._invocation.check()
         text = json_text.encode(value, what=f"yield[{self._count}]")
-        key = keys.yield_key(self._invocation.key_root, self._count)
+        key = keys.yield_key(self._invocation.key_root, self._count, text)
         self._count += 1
         if self._queue is not None:
             # Only what writes to disk asks for more than the text, and the handler may go on changing its value.

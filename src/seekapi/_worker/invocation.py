@@ -135,7 +135,7 @@ def _run(event: Any, lambda_context: Any, function: UserFunction, log: logs.RunL
         job_context,
         delivery_deadline=deadline.delivery_deadline(started, remaining_s),
         kill_at=None if remaining_s is None else started + remaining_s,
-        outer=current.enclosing(),
+        outer=current.invocation_of(job_context),
     )
     with current.entered(invocation), guard.guarding(invocation, started) as guarded:
         _Attempt(event, job_context, invocation, log).work(function, guarded)

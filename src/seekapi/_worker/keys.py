@@ -22,9 +22,12 @@ def result_key(execution_token: str) -> str:
     return _digest(execution_token, "result")
 
 
-def yield_key(execution_token: str, number: int) -> str:
-    """The key of the value that a handler yields as `number` (from 0): the same when the event runs again."""
-    return _digest(execution_token, "yield", str(number))
+def yield_key(execution_token: str, number: int, text: str) -> str:
+    """The key of what a handler yields as `number` (from 0): the same when the event runs again and yields the same.
+
+    A handler that goes on where its last attempt ended yields something else there, and that is no repetition.
+    """
+    return _digest(execution_token, "yield", str(number), text)
 
 
 class KeyLedger:

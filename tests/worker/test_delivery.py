@@ -12,7 +12,7 @@ import pytest
 from faults.server import Exchange, Fault
 
 import seekapi
-from seekapi._worker import delivery
+from seekapi._worker import current, delivery, operations
 from worker.conftest import LambdaContext
 from worker.hosts import local_host
 
@@ -452,3 +452,16 @@ def test_a_push_that_comes_after_the_answer_is_told(platform, caplog):
     assert [type(future.exception()) for future in late] == [seekapi.Cancelled] * 3
     told = [record.getMessage() for record in caplog.records if "after its answer" in record.getMessage()]
     assert told == ["a call of job job-1 came after its answer, and is not delivered: wait for threads"]
+
+
+def test_a_large_result_gets_a_second_more_for_each_mebibyte():
+    """As an upload does: over a slow line it is not cut while it moves."""
+
+    class Backend:
+        def push_data(self, *arguments, deadline, **more):
+            self.left_s = deadline - time.monotonic()
+
+    backend, context = Backend(), {"job_uuid": "job-1", "execution_token": "t"}
+    operations.deliver(current.Invocation(None, backend, context), context, None, "x" * (12 << 20), "key")  # type: ignore[arg-type]
+
+    assert 19 < backend.left_s <= 20

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import re
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -297,13 +298,15 @@ async def stop_async_steps(job_input, job):
 
 
 @pytest.mark.parametrize("fn", [stop_plain, stop_steps, stop_async, stop_async_steps])
-def test_a_job_may_stop_at_the_limit(platform, fn):
-    """A clean end, with what it has delivered; nothing is added to it."""
+def test_a_job_may_stop_at_the_limit(platform, fn, caplog):
+    """A clean end, with what it has delivered; nothing is added to it, and the log says why it ended."""
+    caplog.set_level(logging.INFO, "seekapi")
     limit_at(platform, 3)
 
     assert seekapi.run(platform.event, None, fn) == {"ok": True}
     assert platform.pushes == [0, 1, 2]
     assert platform.server.ledger.count("charge") == 3
+    assert "stopped: the buyer's limit is reached with the charge k2" in caplog.messages
 
 
 def test_a_stop_in_a_group_of_tasks_is_a_stop(platform):
@@ -491,6 +494,25 @@ def test_the_folder_of_a_job_is_its_own_and_goes_with_it(host):
     host.run(fails)
 
     assert len(set(seen)) == 2 and not any(path.exists() for path in seen)
+
+
+def test_the_answer_does_not_wait_for_a_folder_that_takes_too_long(platform, monkeypatch, caplog):
+    """A disk that is slow stands for a million files; it goes on being removed, and that is told."""
+    answered, remove, seen = threading.Event(), shutil.rmtree, []
+
+    def slowly(*arguments):
+        answered.wait(20)
+        remove(*arguments)
+
+    monkeypatch.setattr(shutil, "rmtree", slowly)
+    assert seekapi.run(platform.event, LambdaContext(1_000), lambda job_input, job: seen.append(job.tmp))["ok"]
+    answered.set()
+
+    assert f"the job's temporary folder is still being removed: {seen[0]}" in caplog.messages
+    for thread in threading.enumerate():
+        if thread.name == "seekapi-tmp":
+            thread.join(20)
+    assert not seen[0].exists()
 
 
 def test_two_threads_get_the_same_folder(platform):

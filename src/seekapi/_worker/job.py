@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     OnLimit = Literal["continue", "stop"]
 
 ON_LIMIT = ("continue", "stop")
+# How long the answer waits for the folder's end: a little also where no time is left.
+SHORTEST_REMOVAL_S, LONGEST_REMOVAL_S = 0.05, 60.0
 
 
 class Charge(dict):  # type: ignore[type-arg]
@@ -165,12 +167,25 @@ class BaseJob:
         if self._tmp is None:
             return
         from shutil import rmtree
+        from threading import Thread
 
         from . import logs
 
-        rmtree(self._tmp, ignore_errors=True)
-        if self._tmp.exists():
+        # A million files take longer than the answer may wait.
+        removal = Thread(target=rmtree, args=(self._tmp, True), name="seekapi-tmp", daemon=True)
+        try:
+            removal.start()
+            removal.join(self._time_to_remove_s())
+        except RuntimeError:  # the system gives no more threads
+            rmtree(self._tmp, ignore_errors=True)
+        if removal.is_alive():
+            logs.warn("the job's temporary folder is still being removed: %s", self._tmp)
+        elif self._tmp.exists():
             logs.warn("the job's temporary folder could not be removed: %s", self._tmp)
+
+    def _time_to_remove_s(self) -> float | None:
+        ends_at = self._invocation.delivery_deadline
+        return None if ends_at is None else max(SHORTEST_REMOVAL_S, min(ends_at - time.monotonic(), LONGEST_REMOVAL_S))
 
     def _checked_charge(self, on_limit: OnLimit) -> None:
         self._invocation.refuse_if_ended()
@@ -215,7 +230,7 @@ class Job(BaseJob):
         With `on_limit="stop"` the job ends here if the buyer's limit is reached: in success, with what it delivered.
         """
         self._checked_charge(on_limit)
-        return _charged(operations.charge(self._context, key, count, timeout, justification), on_limit)
+        return _charged(operations.charge(self._context, key, count, timeout, justification), key, on_limit)
 
 
 def _awaited(
@@ -292,7 +307,7 @@ class AsyncJob(BaseJob):
         self._checked_charge(on_limit)
         kept = dict(justification) if isinstance(justification, dict) else justification
         reply = await self._off_the_loop(lambda: operations.charge(self._context, key, count, timeout, kept))
-        return _charged(reply, on_limit)
+        return _charged(reply, key, on_limit)
 
     async def _off_the_loop(self, work: Callable[[], T]) -> T:
         """What `work` returns, done on a thread that sees what this task sees."""
@@ -302,8 +317,11 @@ class AsyncJob(BaseJob):
         return await get_running_loop().run_in_executor(self._invocation.executor, copy_context().run, work)
 
 
-def _charged(reply: Reply, on_limit: OnLimit) -> Charge:
+def _charged(reply: Reply, key: str, on_limit: OnLimit) -> Charge:
     charge = Charge(reply)
     if on_limit == "stop" and charge.limit_reached:
+        from . import logs
+
+        logs.inform("stopped: the buyer's limit is reached with the charge %s", key)
         raise handlers.StopJob
     return charge

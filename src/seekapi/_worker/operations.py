@@ -33,7 +33,7 @@ PUSH_FILE_TIMEOUT_S = 15.0
 # What an upload may take above the timeout when the caller named none: 8 MiB in 15 s, then a second for each MiB.
 PUSH_FILE_INCLUDED_BYTES = 8 * 1024 * 1024
 PUSH_FILE_BYTES_PER_EXTRA_S = 1024 * 1024
-# What each value gets that run() delivers by itself.
+# What each value gets that run() delivers by itself, and a second more for each MiB.
 DELIVERY_TIMEOUT_S = 8.0
 
 
@@ -123,7 +123,8 @@ def deliver(invocation: Invocation, context: Context, data: Any, text: str, key:
 
     Raises as push_data.
     """
-    at = deadline.step_deadline(time.monotonic(), invocation.delivery_deadline, DELIVERY_TIMEOUT_S)
+    timeout_s = DELIVERY_TIMEOUT_S + len(text) / PUSH_FILE_BYTES_PER_EXTRA_S
+    at = deadline.step_deadline(time.monotonic(), invocation.delivery_deadline, timeout_s)
     invocation.backend.push_data(context, data, "json", text=text, idempotency_key=key, deadline=at)
     invocation.pushed = True
 

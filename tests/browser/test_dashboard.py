@@ -248,7 +248,7 @@ def test_the_list_is_filtered_and_walked_with_the_keyboard(page, base):
 
 
 def test_ten_thousand_jobs_are_a_page_of_rows(tmp_path):
-    """The list holds the newest ones; what is further back is found by its text."""
+    """The list holds the newest ones, and more when asked; what is further back is found by its text."""
     with dev(tmp_path) as url, browser() as page:
         with ThreadPoolExecutor(16) as pool:
             list(pool.map(partial(submit_many, url), range(0, 10_000, 250)))
@@ -256,6 +256,9 @@ def test_ten_thousand_jobs_are_a_page_of_rows(tmp_path):
         page.wait_for_text("10000", ".counts")
 
         assert page.run("return document.querySelectorAll('.jobs tbody tr').length") == 100
+        for count in (200, 400, 800):
+            page.find("main > button").click()
+            page.wait(f"return document.querySelectorAll('.jobs tbody tr').length === {count}")
         page.find("input[type=search]").type("needle-77-")
         page.wait("return document.querySelectorAll('.jobs tbody tr').length === 1")
         assert page.console() == []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .app import Platform
     from .exchange import Incoming
 
-_FOLDERS = ("dashboard", "pages")
+_FOLDER = "pages"
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -69,7 +69,7 @@ def _contents() -> dict[str, bytes]:
     """Every file of the pages by its name, read once."""
     if not _read:
         here = Path(__file__).parent
-        paths = [path for folder in _FOLDERS for path in (here / folder).iterdir() if path.suffix in _TYPES]
+        paths = [path for path in (here / _FOLDER).iterdir() if path.suffix in _TYPES]
         _read.update({path.name: path.read_bytes() for path in paths})
     return _read
 

@@ -1,24 +1,19 @@
 // Shows the server's own OpenAPI document. Everything in it is put in as text, never as markup.
 
-const SCHEMAS = "#/components/schemas/";
+import { el } from "./dom.js";
 
-function element(name, attributes, ...children) {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes || {})) made.setAttribute(key, value);
-  made.append(...children.filter((child) => child !== null));
-  return made;
-}
+const SCHEMAS = "#/components/schemas/";
 
 // One line for a schema; a name links to where it is shown.
 function brief(schema) {
   if (!schema || typeof schema !== "object") return document.createTextNode("anything");
   if (typeof schema.$ref === "string" && schema.$ref.startsWith(SCHEMAS)) {
     const name = schema.$ref.slice(SCHEMAS.length);
-    return element("a", { href: `#schema-${name}` }, name);
+    return el("a", { href: `#schema-${name}` }, name);
   }
   const options = schema.anyOf || schema.oneOf;
   if (options) {
-    const parts = element("span");
+    const parts = el("span");
     options.forEach((option, index) => parts.append(index ? " or " : "", brief(option)));
     return parts;
   }
@@ -29,18 +24,18 @@ function brief(schema) {
     .filter((key) => key in schema)
     .map((key) => (key === "format" ? schema[key] : `${key} ${JSON.stringify(schema[key])}`));
   const text = [kind, ...limits].join(", ");
-  if (schema.items) return element("span", {}, `${text} of `, brief(schema.items));
+  if (schema.items) return el("span", {}, `${text} of `, brief(schema.items));
   return document.createTextNode(text);
 }
 
 function table(heads, rows) {
-  const head = element("tr", {}, ...heads.map((text) => element("th", { scope: "col" }, text)));
-  const lines = rows.map((cells) => element("tr", {}, ...cells.map((cell) => element("td", {}, cell))));
-  return element("table", {}, element("thead", {}, head), element("tbody", {}, ...lines));
+  const head = el("tr", {}, ...heads.map((text) => el("th", { scope: "col" }, text)));
+  const lines = rows.map((cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, cell))));
+  return el("table", {}, el("thead", {}, head), el("tbody", {}, ...lines));
 }
 
 function contents(content) {
-  const parts = element("span");
+  const parts = el("span");
   Object.entries(content || {}).forEach(([type, media], index) => {
     parts.append(index ? "; " : "", type);
     if (media.schema) parts.append(": ", brief(media.schema));
@@ -59,46 +54,46 @@ function curl(method, path, operation, server) {
 }
 
 function operation(method, path, described, server) {
-  const body = element("div");
-  if (described.description) body.append(element("p", {}, described.description));
+  const body = el("div");
+  if (described.description) body.append(el("p", {}, described.description));
   if (described.parameters) {
-    body.append(element("h3", {}, "Parameters"));
+    body.append(el("h3", {}, "Parameters"));
     body.append(table(["name", "in", "what"], described.parameters.map((one) => [
-      element("code", {}, one.name),
+      el("code", {}, one.name),
       one.in,
-      element("span", {}, brief(one.schema), one.description ? ` — ${one.description}` : ""),
+      el("span", {}, brief(one.schema), one.description ? ` — ${one.description}` : ""),
     ])));
   }
   if (described.requestBody) {
-    body.append(element("h3", {}, "Body"), element("p", {}, contents(described.requestBody.content)));
+    body.append(el("h3", {}, "Body"), el("p", {}, contents(described.requestBody.content)));
   }
-  body.append(element("h3", {}, "Answers"));
+  body.append(el("h3", {}, "Answers"));
   body.append(table(["status", "what", "body"], Object.entries(described.responses).map(([status, response]) => [
-    element("code", {}, status), response.description, contents(response.content),
+    el("code", {}, status), response.description, contents(response.content),
   ])));
-  body.append(element("pre", {}, curl(method, path, described, server)));
+  body.append(el("pre", {}, curl(method, path, described, server)));
   const words = `${method} ${path} ${described.summary}`.toLowerCase();
-  return element("details", { id: described.operationId, "data-words": words },
-    element("summary", {},
-      element("span", { class: "method" }, method), element("code", {}, path),
-      element("span", { class: "what" }, described.summary)),
+  return el("details", { id: described.operationId, "data-words": words },
+    el("summary", {},
+      el("span", { class: "method" }, method), el("code", {}, path),
+      el("span", { class: "what" }, described.summary)),
     body);
 }
 
 function shape(name, schema) {
-  const body = element("div");
+  const body = el("div");
   const required = new Set(schema.required || []);
-  if (schema.description) body.append(element("p", {}, schema.description));
+  if (schema.description) body.append(el("p", {}, schema.description));
   if (schema.properties) {
     body.append(table(["field", "what"], Object.entries(schema.properties).map(([field, inner]) => [
-      element("code", {}, required.has(field) ? field : `${field}?`),
-      element("span", {}, brief(inner), inner.description ? ` — ${inner.description}` : ""),
+      el("code", {}, required.has(field) ? field : `${field}?`),
+      el("span", {}, brief(inner), inner.description ? ` — ${inner.description}` : ""),
     ])));
   } else {
-    body.append(element("pre", {}, JSON.stringify(schema, null, 2)));
+    body.append(el("pre", {}, JSON.stringify(schema, null, 2)));
   }
-  return element("details", { id: `schema-${name}`, "data-words": name.toLowerCase() },
-    element("summary", {}, element("code", {}, name)), body);
+  return el("details", { id: `schema-${name}`, "data-words": name.toLowerCase() },
+    el("summary", {}, el("code", {}, name)), body);
 }
 
 function show(described) {
@@ -107,7 +102,7 @@ function show(described) {
   const title = `${described.info.title} ${described.info.version}`;
   document.title = title;
   document.getElementById("title").textContent = title;
-  main.replaceChildren(element("p", {}, described.info.description || ""));
+  main.replaceChildren(el("p", {}, described.info.description || ""));
   const groups = new Map();
   for (const [path, methods] of Object.entries(described.paths)) {
     for (const [method, one] of Object.entries(methods)) {
@@ -117,10 +112,10 @@ function show(described) {
     }
   }
   for (const [tag, operations] of [...groups].sort()) {
-    main.append(element("section", {}, element("h2", {}, tag), ...operations));
+    main.append(el("section", {}, el("h2", {}, tag), ...operations));
   }
   const shapes = Object.entries(described.components.schemas).map(([name, schema]) => shape(name, schema));
-  main.append(element("section", {}, element("h2", {}, "schemas"), ...shapes));
+  main.append(el("section", {}, el("h2", {}, "schemas"), ...shapes));
   open(location.hash);
 }
 
@@ -159,5 +154,5 @@ try {
   if (!response.ok) throw new Error(`HTTP ${response.status}`);
   show(await response.json());
 } catch (error) {
-  document.getElementById("main").replaceChildren(element("p", {}, `The document could not be had: ${error.message}`));
+  document.getElementById("main").replaceChildren(el("p", {}, `The document could not be had: ${error.message}`));
 }

@@ -10,7 +10,7 @@ export function openForm(title, value, send = api.submit) {
   const schema = resolved(platform.worker?.schema, platform.worker?.schema);
   const hasFields = schema?.properties && Object.keys(schema.properties).length > 0;
   const problem = el("p", { class: "problem", role: "alert" });
-  const place = el("div", { class: "fields" });
+  const place = el("div");
   let read = () => value;
 
   function asJson(current) {

@@ -1,43 +1,55 @@
 // The list of jobs: the newest first, filtered by status and text, followed live.
 
 import { api } from "./api.js";
-import { badge, clockTime, duration, el, fill, tell, visible } from "./dom.js";
+import { badge, clockTime, duration, el, fill, shownStatus, tell, visible } from "./dom.js";
 import { listen } from "./live.js";
 
 const PAGE = 100;
 const STATUSES = ["pending", "queued", "validating", "processing", "completed", "error", "cancelled"];
-// Rows are asked for again at most this often, however many events come in.
+// Each page that is shown is asked for again at most this often, however many events come in.
 const REFRESH_MS = 300;
 
 /** Show the list in `main`; returns what ends it, and what the keyboard does here. */
 export function showList(main) {
   const status = el("select", { "aria-label": "Status", change: reload }, el("option", { value: "" }, "all"));
-  status.append(...STATUSES.map((name) => el("option", { value: name }, name)));
+  status.append(...STATUSES.map((name) => el("option", { value: name }, shownStatus(name))));
   const text = el("input", { type: "search", placeholder: "id or input  (/)", "aria-label": "Filter", input: later });
   const counts = el("p", { class: "counts" });
   const body = el("tbody");
   const older = el("button", { type: "button", click: loadOlder, hidden: true }, "Older jobs");
   const columns = ["Status", "Job", "Submitted", "Took", "Pushes", "Files", "Charged", "Input"];
   const head = el("thead", {}, el("tr", {}, columns.map((name) => el("th", { scope: "col" }, name))));
-  const table = el("table", { class: "jobs" }, el("caption", { class: "hidden" }, "Jobs, the newest first"), head, body);
+  const table = el("table", { class: "jobs" }, el("caption", { class: "visually-hidden" }, "Jobs, the newest first"), head, body);
   const empty = el("p", { class: "empty", hidden: true }, "No jobs here. Press n to submit one, or: ",
     el("code", {}, `seekapi call '{"name": "world"}'`)); // prettier-ignore
   fill(main, el("div", { class: "filters" }, status, text, counts), el("div", { class: "wide" }, table), empty, older);
 
   let rows = [];
-  let limit = PAGE;
+  let pages = 1;
   let timer = 0;
   let isEnded = false;
 
   async function load() {
     try {
-      const found = await api.overview({ limit, status: status.value, q: text.value });
+      const found = await shownPages();
       if (isEnded) return;
       rows = found.jobs;
       draw(found);
     } catch (error) {
       tell(error.message);
     }
+  }
+
+  /** What the server says, with the rows of every page that is shown: each begins after the last row of the one before. */
+  async function shownPages() {
+    const filter = { limit: PAGE, status: status.value, q: text.value };
+    const found = await api.overview(filter);
+    let page = found.jobs;
+    for (let number = 1; number < pages && page.length === PAGE; number++) {
+      page = (await api.overview({ ...filter, before: page.at(-1).number })).jobs;
+      found.jobs.push(...page);
+    }
+    return found;
   }
 
   function draw(found) {
@@ -51,7 +63,7 @@ export function showList(main) {
       if (job.job_id === selected) kept.setAttribute("aria-selected", "true");
       return kept;
     })); // prettier-ignore
-    older.hidden = rows.length < limit;
+    older.hidden = rows.length < pages * PAGE;
     empty.hidden = rows.length > 0;
     const some = Object.entries(found.counts).filter(([, count]) => count > 0);
     fill(counts, some.map(([name, count]) => el("span", {}, badge(name), ` ${count} `)));
@@ -59,16 +71,16 @@ export function showList(main) {
 
   function later() {
     clearTimeout(timer);
-    timer = setTimeout(() => ((timer = 0), load()), REFRESH_MS);
+    timer = setTimeout(() => ((timer = 0), load()), REFRESH_MS * pages);
   }
 
   function reload() {
-    limit = PAGE;
+    pages = 1;
     load();
   }
 
   function loadOlder() {
-    limit = Math.min(limit * 2, 10000);
+    pages *= 2;
     load();
   }
 

@@ -63,7 +63,10 @@ export function clockTime(epochSeconds) {
 
 const SHOWN_STATUS = { processing: "running", error: "failed" };
 
-/** A status as people say it, in its colour and with its word. */
+/** A status as people say it. */
+export const shownStatus = (status) => SHOWN_STATUS[status] ?? status;
+
+/** The word of a status, in its colour. */
 export function badge(status) {
-  return el("span", { class: `badge ${status}` }, SHOWN_STATUS[status] ?? status);
+  return el("span", { class: `badge ${status}` }, shownStatus(status));
 }

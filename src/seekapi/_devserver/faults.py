@@ -178,7 +178,7 @@ class Plan:
         return None
 
     def clear(self) -> None:
-        """From now on all is well."""
+        """Disarm every fault."""
         with self._lock:
             self._armed.clear()
 

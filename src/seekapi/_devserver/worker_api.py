@@ -34,7 +34,7 @@ OK = {"ok": True}
 
 
 def register(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
-    """The id that the worker's host gave to this run. It knows no token: it is the attempt that is going on."""
+    """The id that the worker's host gave to this run. It carries no token, so it is for the attempt that is running."""
     fields = _fields_of(request)
     request_id = fields.get("request_id")
     if isinstance(request_id, bool) or not isinstance(request_id, (str, int)) or not str(request_id).strip():

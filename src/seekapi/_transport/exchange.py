@@ -82,7 +82,7 @@ class Exchange:
         self._raw_bytes = 0
         self._is_complete = False
         self._may_be_followed = False
-        # The peer has ended its side: there is nothing more to watch for.
+        # The peer will say no more: there is nothing more to watch for.
         self._peer_is_silent = False
         self.is_sent = False
         self.sent_bytes = 0

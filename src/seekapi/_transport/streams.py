@@ -51,7 +51,7 @@ class PlainStream:
             return 0
 
     def send_file(self, file: IO[bytes], offset: int, size_bytes: int) -> int | None:
-        """How much of the file the system took; None at its end. Raises NotImplementedError if it cannot."""
+        """How much of the file the system took; None at its end. Raises the system's OSError if it cannot."""
         try:
             sent = os.sendfile(self._socket.fileno(), file.fileno(), offset, min(size_bytes, SENDFILE_BYTES))
         except (BlockingIOError, InterruptedError):

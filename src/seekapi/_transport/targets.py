@@ -50,10 +50,10 @@ def target_of(url: str) -> Target:
         port = int(digits) if digits else _DEFAULT_PORTS[secure]
         if 0 < port < 65536:
             return Target(secure, host, port, path)
-    return _target_of_odd(url)
+    return _target_step_by_step(url)
 
 
-def _target_of_odd(url: str) -> Target:
+def _target_step_by_step(url: str) -> Target:
     problem = _problem_of(url)
     match = None if problem else _URL.fullmatch(url)
     if match is None:

@@ -101,7 +101,7 @@ class Transport:
     def start(self, request: Request, deadline: float, policy: Policy) -> None:
         """Begin `request` in the background of the sends that follow on this thread. Never waits, never raises.
 
-        What becomes of it is nobody's trouble.
+        Its outcome is ignored.
         """
         self._driver.start(self._deliver(request, deadline, policy, in_background=True))
 

@@ -1,6 +1,6 @@
 """Runs what an asynchronous handler returned: on a loop of its own, to its end, and leaves nothing of it behind.
 
-`asyncio` is imported here only, so a plain handler never pays for it. The loop is not made the thread's current one:
+`asyncio` is imported for async handlers only, so a plain one never pays for it. The loop is not made the thread's current one:
 a program that has its own finds it as it was.
 """
 

@@ -65,7 +65,7 @@ class JobSettings:
 
 def _taker_of(kind: type) -> Any:
     def take(settings: Any) -> None:
-        """Only its annotation counts."""
+        """Never called: its annotation is read."""
 
     take.__annotations__ = {"settings": kind}
     return take

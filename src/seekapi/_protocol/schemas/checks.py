@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .keywords import Schema
     from .words import Place
 
-# Who has so many mends the first ones first.
+# Nobody reads more at once.
 MOST_PROBLEMS = 50
 
 

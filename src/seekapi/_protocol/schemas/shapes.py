@@ -70,7 +70,6 @@ class Made(Shape):
         self._make = make
 
     def convert(self, value: Any, conversion: Conversion, place: Place) -> Any:
-        """As Shape."""
         try:
             return self._make(value)
         except (ValueError, OverflowError, ArithmeticError) as error:
@@ -84,7 +83,6 @@ class Whole(Shape):
     is_plain = False
 
     def convert(self, value: Any, conversion: Conversion, place: Place) -> Any:
-        """As Shape."""
         return value if type(value) is int else int(value)
 
 
@@ -98,7 +96,6 @@ class Chosen(Shape):
         self._values = values
 
     def convert(self, value: Any, conversion: Conversion, place: Place) -> Any:
-        """As Shape."""
         return self._values[canonical(value)]
 
 
@@ -112,7 +109,6 @@ class Many(Shape):
         self.is_plain = make is None and item.is_plain
 
     def convert(self, value: Any, conversion: Conversion, place: Place) -> Any:
-        """As Shape."""
         items = value
         if not self._item.is_plain:
             convert = self._item.convert
@@ -126,7 +122,6 @@ class Many(Shape):
             return None
 
     def parts(self, value: Any) -> Iterable[Part]:
-        """As Shape."""
         return ((self._item, item) for item in value) if isinstance(value, list) else ()
 
 
@@ -141,14 +136,12 @@ class Row(Shape):
         self._make = make
 
     def convert(self, value: Any, conversion: Conversion, place: Place) -> Any:
-        """As Shape."""
         before_count = len(conversion.found)
         pairs = zip(self._items, value, strict=False)  # what has a default may be left out
         items = [shape.convert(part, conversion, (place, i)) for i, (shape, part) in enumerate(pairs)]
         return self._make(items) if len(conversion.found) == before_count else None
 
     def parts(self, value: Any) -> Iterable[Part]:
-        """As Shape."""
         return zip(self._items, value, strict=False) if isinstance(value, list) else ()
 
 
@@ -162,7 +155,6 @@ class Table(Shape):
         self.is_plain = key.is_plain and item.is_plain
 
     def convert(self, value: Any, conversion: Conversion, place: Place) -> Any:
-        """As Shape."""
         if self.is_plain:
             return value
         made = {
@@ -174,7 +166,6 @@ class Table(Shape):
         return made
 
     def parts(self, value: Any) -> Iterator[Part]:
-        """As Shape."""
         for key, item in value.items() if isinstance(value, dict) else ():
             yield self._key, key
             yield self._item, item
@@ -191,7 +182,6 @@ class Fields(Shape):
         self._make = make
 
     def convert(self, value: Any, conversion: Conversion, place: Place) -> Any:
-        """As Shape."""
         before_count = len(conversion.found)
         members = {
             name: self._fields[name].convert(item, conversion, (place, name))
@@ -202,7 +192,6 @@ class Fields(Shape):
         return made_by(self._make, members, conversion, place) if len(conversion.found) == before_count else None
 
     def parts(self, value: Any) -> Iterable[Part]:
-        """As Shape."""
         if not isinstance(value, dict):
             return ()
         return ((shape, value[name]) for name, shape in self._fields.items() if name in value)
@@ -217,7 +206,6 @@ class Either(Shape):
         self.is_plain = all(branch.is_plain for branch in branches)
 
     def convert(self, value: Any, conversion: Conversion, place: Place) -> Any:
-        """As Shape."""
         before = conversion.found
         first_found: list[Problem] | None = None
         for branch in self._in_order(value):
@@ -233,7 +221,6 @@ class Either(Shape):
         return None
 
     def parts(self, value: Any) -> Iterable[Part]:
-        """As Shape."""
         return ((branch, value) for branch in self._branches)
 
     def _in_order(self, value: Any) -> list[Shape]:
@@ -252,11 +239,9 @@ class Named(Shape):
         self.target: Shape = _NOTHING
 
     def convert(self, value: Any, conversion: Conversion, place: Place) -> Any:
-        """As Shape."""
         return self.target.convert(value, conversion, place)
 
     def parts(self, value: Any) -> Iterable[Part]:
-        """As Shape."""
         return ((self.target, value),)
 
 
@@ -271,7 +256,6 @@ class Marked(Shape):
         self.is_plain = inner.is_plain and demand is None
 
     def convert(self, value: Any, conversion: Conversion, place: Place) -> Any:
-        """As Shape."""
         before_count = len(conversion.found)
         made = self._inner.convert(value, conversion, place)
         refusal = self._demand(made) if self._demand and len(conversion.found) == before_count else ""
@@ -283,7 +267,6 @@ class Marked(Shape):
         return made
 
     def parts(self, value: Any) -> Iterable[Part]:
-        """As Shape."""
         return ((self._inner, value),)
 
 
@@ -297,7 +280,6 @@ class Validated(Shape):
         self._make = make
 
     def convert(self, value: Any, conversion: Conversion, place: Place) -> Any:
-        """As Shape."""
         return made_by(lambda value: self._make(value), {"value": value}, conversion, place)
 
 

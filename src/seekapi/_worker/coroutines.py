@@ -1,7 +1,7 @@
 """Runs what an asynchronous handler returned: on a loop of its own, to its end, and leaves nothing of it behind.
 
-`asyncio` is imported for async handlers only, so a plain one never pays for it. The loop is not made the thread's current one:
-a program that has its own finds it as it was.
+`asyncio` is imported for async handlers only, so a plain one never pays for it. The loop is not made the thread's
+current one: a program that has its own finds it as it was.
 """
 
 from __future__ import annotations

@@ -219,6 +219,15 @@ def test_a_picture_is_shown_and_a_file_opens(page, base):
     assert head == [200, "attachment", 69]
 
 
+def test_the_page_of_a_job_that_is_not_there_says_so(base):
+    """In its place, with the way back."""
+    with browser() as page:
+        page.open(f"{base}/#/jobs/nobody")
+        page.wait_for_text("nobody", "main")
+        page.find("main a").click()
+        page.wait("return document.querySelector('table.jobs') !== null")
+
+
 def test_what_a_worker_produced_is_never_run(page, base):
     """Markup in an input, an output, a log line or a file name is text."""
     hostile = "<img src=x onerror=\"document.title='run'\">\u202egnp.exe"

@@ -42,7 +42,9 @@ export function showJob(main, id) {
       }
       if (!isEnded) draw();
     } catch (error) {
-      if (!isEnded) tell(error.message);
+      if (isEnded) return;
+      if (state.job) return tell(error.message);
+      fill(main, el("p", { class: "empty" }, visible(error.message)), el("a", { href: "#/" }, "All jobs"));
     }
   }
 

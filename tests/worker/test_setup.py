@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 
@@ -87,6 +88,7 @@ def test_a_failure_is_the_workers_and_is_tried_again(platform, caplog, error, me
     first, second = handler(platform.event, None), handler(platform.event, None)
 
     assert first["error"] == {"code": "WORKER_ERROR", "message": message}
+    assert re.search(r"setup failed after \d\.\d{3} s; the next job tries again", caplog.text)
     assert "in load" in caplog.text and "raise error" in caplog.text
     assert second == {"ok": True} and platform.pushes == ["loaded"]
 
@@ -148,11 +150,12 @@ def test_a_job_does_not_wait_longer_than_it_has_time(platform):
     assert envelope["error"]["code"] == "TIMEOUT" and was_told == [True]
 
 
-def test_a_setup_that_takes_too_long_is_a_timeout(platform):
+def test_a_setup_that_takes_too_long_is_a_timeout(platform, caplog):
     """It is user code, under the same guard; the next job tries again."""
     patience_s = [30.0, 0.0]
     handler = seekapi.worker(lambda job_input, job: job.setup, setup=lambda: time.sleep(patience_s.pop(0)))
 
     assert handler(platform.event, LambdaContext(1_200, None))["error"]["code"] == "TIMEOUT"
+    assert "setup was interrupted after" in caplog.text
     assert platform.server.requests == []
     assert handler(platform.event, None) == {"ok": True}

@@ -38,6 +38,8 @@ SHORTEST_REMOVAL_S, LONGEST_REMOVAL_S = 0.05, 60.0
 class Charge(dict):  # type: ignore[type-arg]
     """The platform's reply to a charge: a dict, and what matters in it as properties."""
 
+    _is_repeated = False
+
     @property
     def ok(self) -> bool:
         """Whether the charge was taken; a refusal is an exception, so this is true."""
@@ -56,8 +58,8 @@ class Charge(dict):  # type: ignore[type-arg]
 
     @property
     def duplicate(self) -> bool:
-        """Whether this key was charged before, so that nothing was added."""
-        return self.get("duplicate") is True
+        """Whether this key was charged before, so that nothing was added: in this run, or as the platform says."""
+        return self._is_repeated or self.get("duplicate") is True
 
 
 class BaseJob:
@@ -89,6 +91,7 @@ class BaseJob:
         self._context = context
         self._log = log
         self._tmp: Path | None = None
+        self._charged_keys: set[str] = set()
         progress = Progress(log.adapter, time.monotonic)
         self._end_progress = progress.end
         # In the instance: a report is to cost one call, and not two.
@@ -192,6 +195,17 @@ class BaseJob:
         if on_limit not in ON_LIMIT:
             raise ArgumentError(f'charge: on_limit must be "continue" or "stop", not {on_limit!r:.40}')
 
+    def _charged(self, reply: Reply, key: str, on_limit: OnLimit) -> Charge:
+        charge = Charge(reply)
+        charge._is_repeated = key in self._charged_keys
+        self._charged_keys.add(key)
+        if on_limit == "stop" and charge.limit_reached:
+            from . import logs
+
+            logs.inform("stopped: the buyer's limit is reached with the charge %s", key)
+            raise handlers.StopJob
+        return charge
+
 
 class Job(BaseJob):
     """The job, for a handler that is a plain function or generator."""
@@ -230,7 +244,7 @@ class Job(BaseJob):
         With `on_limit="stop"` the job ends here if the buyer's limit is reached: in success, with what it delivered.
         """
         self._checked_charge(on_limit)
-        return _charged(operations.charge(self._context, key, count, timeout, justification), key, on_limit)
+        return self._charged(operations.charge(self._context, key, count, timeout, justification), key, on_limit)
 
 
 def _awaited(
@@ -307,7 +321,7 @@ class AsyncJob(BaseJob):
         self._checked_charge(on_limit)
         kept = dict(justification) if isinstance(justification, dict) else justification
         reply = await self._off_the_loop(lambda: operations.charge(self._context, key, count, timeout, kept))
-        return _charged(reply, key, on_limit)
+        return self._charged(reply, key, on_limit)
 
     async def _off_the_loop(self, work: Callable[[], T]) -> T:
         """What `work` returns, done on a thread that sees what this task sees."""
@@ -315,13 +329,3 @@ class AsyncJob(BaseJob):
         from contextvars import copy_context
 
         return await get_running_loop().run_in_executor(self._invocation.executor, copy_context().run, work)
-
-
-def _charged(reply: Reply, key: str, on_limit: OnLimit) -> Charge:
-    charge = Charge(reply)
-    if on_limit == "stop" and charge.limit_reached:
-        from . import logs
-
-        logs.inform("stopped: the buyer's limit is reached with the charge %s", key)
-        raise handlers.StopJob
-    return charge

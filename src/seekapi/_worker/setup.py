@@ -58,8 +58,10 @@ class Setup:
         try:
             value = call(self._load)
         except (DeadlineExceeded, Cancelled, KeyboardInterrupt, GeneratorExit):
+            logs.warn("setup was interrupted after %.3f s; the next job tries again", time.monotonic() - started)
             raise
         except BaseException as error:
+            logs.warn("setup failed after %.3f s; the next job tries again", time.monotonic() - started)
             failure = _failure_of(error)
         else:
             if handlers.kind_of(value) is handlers.AWAITABLE:

@@ -225,14 +225,16 @@ def test_a_key_is_asked_for_where_the_service_does(server):
         ("Bearer x", 401),
     ],
 )
-def test_the_jobs_api_may_ask_for_a_password(with_password, authorization, status):
-    """Basic, as the service that it stands for, or the api key; the rest of the server stays as it is."""
+def test_the_platform_may_ask_for_a_password(with_password, authorization, status):
+    """Basic, as the service that it stands for, or the api key; its pages show the same jobs, so they ask too."""
     seen = ask(with_password, "GET", "/api/jobs", authorization=authorization)
 
     assert seen.status == status
     assert (seen.headers.get("WWW-Authenticate") == 'Basic realm="seekapi"') == (status == 401)
+    assert ask(with_password, "GET", "/", authorization=authorization).status == status
     assert ask(with_password, "GET", "/hello").status == 200
     assert ask(with_password, "GET", "/jobs").status == 404
+    assert ask(with_password, "OPTIONS", "/api/jobs").status == 200
 
 
 def test_other_machines_are_let_in_only_with_a_token(tmp_path):

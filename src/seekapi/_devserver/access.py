@@ -77,12 +77,14 @@ class Access:
             return
         if auth == "signed":
             return
-        has_token = self._has_token(named, token) if self._needs_token or auth in ("key", "jobs") else False
+        # Basic covers the pages too: they show the same jobs.
+        needs_basic = self._basic is not None and auth in ("jobs", "page")
+        has_token = (self._needs_token or needs_basic or auth == "key") and self._has_token(named, token)
         if self._needs_token and not has_token:
             raise _unauthorized("this server asks for its token: Authorization: Bearer, or the URL that it printed")
         if auth == "key" and not has_token:
             raise _unauthorized("Authorization: Bearer with the api key is missing or wrong")
-        if auth == "jobs" and self._basic is not None and not (has_token or self._has_basic(named)):
+        if needs_basic and not (has_token or self._has_basic(named)):
             raise _unauthorized("user and password are missing or wrong", 'Basic realm="seekapi"')
 
     def cookie(self) -> str:

@@ -147,7 +147,9 @@ class App:
         request = Incoming(head.method, path, query_text, head.headers)
         route = methods.get(head.method) or (methods.get("GET") if head.method == "HEAD" else None)
         token = request.query.first("token") if "token=" in query_text else ""
-        self.access.check_caller(route or next(iter(methods.values()), None), named, token)
+        asks_for_methods = route is None and head.method == "OPTIONS"
+        about = None if asks_for_methods else route or next(iter(methods.values()), None)
+        self.access.check_caller(about, named, token)
         if route is None:
             return self._without_route(head.method, methods)
         if token and route.auth == "page" and self.access.is_token(token):

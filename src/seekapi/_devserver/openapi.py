@@ -47,12 +47,12 @@ def _security(options: Options) -> dict[str, str]:
     if options.needs_token:
         closed.update(jobs="bearer", page="bearer")
     if options.basic_auth:
-        closed["jobs"] = "basic"
+        closed.update(jobs="basic", page="basic")
     return closed
 
 
 ROUTES = (
     Route("GET", jobs.OPENAPI_PAGE, page),
-    Route("GET", jobs.OPENAPI_SCHEMA, schema),
-    Route("GET", jobs.OPENAPI_JSON, schema),
+    Route("GET", jobs.OPENAPI_SCHEMA, schema, auth="open"),
+    Route("GET", jobs.OPENAPI_JSON, schema, auth="open"),
 )

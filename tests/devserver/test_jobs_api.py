@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 from datetime import datetime, timedelta, timezone
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from devserver.platforms import NOON, Dev, Runner
 from seekapi._devserver import changes, records
-from seekapi._devserver.job_views import RESULT_PUSHES
+from seekapi._devserver.job_views import MOST_ROWS
 from seekapi._protocol import jobs
 from seekapi._protocol.lifecycles import FINAL, STATUSES, TRANSITIONS
 
@@ -183,6 +184,20 @@ def test_the_next_page_keeps_filters_and_prefix(dev):
         )
 
 
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+@pytest.mark.parametrize("edge", ["0001-01-01", "0001-01-01T00:00:00%2B09:00", "9999-12-31T23:59:59-10:00"])
+def test_a_list_goes_on_from_the_edges_of_the_calendar(zone, edge):
+    """They are moments like others, although the next page's link cannot name them in every zone."""
+    inner, outer = ("gte", "lte") if edge.startswith("0001") else ("lte", "gte")
+    with Dev(zone=ZoneInfo(zone)) as dev:
+        ids = [dev.job() for _ in range(51)]
+        pages = [dev.ask("GET", f"/jobs?limit=50&registered_datetime_{inner}={edge}")]
+        pages.append(dev.ask("GET", pages[0].headers["X-Next"]))
+
+        assert [job["job_id"] for page in pages for job in page.json()["Jobs"]] == ids[::-1]
+        assert dev.ask("GET", f"/jobs?registered_datetime_{outer}={edge}").json() == {"Jobs": []}
+
+
 def test_several_ids_may_be_asked_for(dev):
     """As CSV, repeated, or both; unknown ones are absent; other filters do not count."""
     a, b, c = (dev.job() for _ in range(3))
@@ -244,11 +259,14 @@ def test_a_page_ends_where_its_payloads_fill_memory(dev):
     """It may be shorter than its limit; the next one goes on there, and nothing is skipped."""
     ids = [dev.job({"pad": "x" * 7_000_000}) for _ in range(5)]
 
-    first = dev.ask("GET", "/jobs")
-    second = dev.ask("GET", first.headers["X-Next"])
+    for query, expected in (("", ids), ("?job_id=" + ",".join(ids[1:]), ids[1:])):
+        pages = [dev.ask("GET", f"/jobs{query}")]
+        while pages[-1].headers["X-Next"]:
+            pages.append(dev.ask("GET", pages[-1].headers["X-Next"]))
 
-    assert [job["job_id"] for seen in (first, second) for job in seen.json()["Jobs"]] == ids[::-1]
-    assert (len(first.json()["Jobs"]), second.headers["X-Next"]) == (3, "")
+        found = [[job["job_id"] for job in page.json()["Jobs"]] for page in pages]
+        assert [len(page) for page in found] == [2, 2, 1][: len(pages)]
+        assert [job_id for page in found for job_id in page] == expected[::-1]
 
 
 # GET one, PATCH, PUT
@@ -351,8 +369,22 @@ def test_any_status_may_follow_unless_strict(status):
             assert may or set(seen.json()) == {"message"}
         job_id = strict.job()
         strict.do(lambda tx: tx.execute("UPDATE job SET status = ? WHERE job_id = ?", (status, job_id)))
-        may = status == "completed" or "completed" in TRANSITIONS[status]
+        may = "completed" in TRANSITIONS[status]
         assert strict.ask("PUT", f"/jobs/{job_id}", {}).status == (200 if may else 409)
+
+
+def test_a_result_that_is_there_is_not_replaced_when_strict():
+    """409; the same one again is what a client sends whose answer was lost, and changes nothing."""
+    with Dev(strict=True) as dev:
+        job_id = dev.job()
+        first = dev.ask("PUT", f"/jobs/{job_id}", {"rows": [1, "é"]}).json()
+        dev.clock.at += 60
+
+        assert dev.ask("PUT", f"/jobs/{job_id}", {"rows": [2]}).status == 409
+        again = dev.ask("PUT", f"/jobs/{job_id}", {"rows": [1, "é"]})
+        assert (again.status, again.json()) == (200, first)
+        assert dev.said(job_id) == ["submitted", "status"]
+        assert dev.ask("PATCH", f"/jobs/{job_id}", {"status": "completed", "warnings": ["w"]}).status == 202
 
 
 def test_a_job_that_is_taken_away_is_not_run_on(dev):
@@ -379,6 +411,28 @@ def test_notes_have_an_end(dev):
 
 
 # Health, access
+
+
+@pytest.mark.parametrize("name", ["errors", "warnings"])
+def test_notes_have_room_for_a_megabyte(dev, name):
+    """Of more the last ones stay; more at once, and what is no text, is refused as a whole."""
+    job_id = dev.job()
+    for letter in "abc":
+        seen = dev.ask("PATCH", f"/jobs/{job_id}", {"status": "queued", name: [letter * 500_000]})
+
+    assert [note[0] for note in seen.json()[name]] == ["b", "c"]
+    assert dev.ask("PATCH", f"/jobs/{job_id}", {"status": "error", name: ["x" * 600_000] * 2}).status == 422
+    bad = b'{"status": "error", "%s": [1e999]}' % name.encode()
+    assert dev.ask("PATCH", f"/jobs/{job_id}", bad, Content_Type="application/json").status == 422
+    assert dev.ask("GET", f"/jobs/{job_id}").json() == seen.json()
+
+
+def test_numbers_that_grow_when_they_are_written_out_are_refused(dev):
+    """What is kept is what is answered, and an answer has a size that clients take."""
+    body = b'{"x": [%s]}' % b",".join([b"1e15"] * 1_500_000)
+
+    assert dev.ask("PUT", f"/jobs/{dev.job()}", body, Content_Type="application/json").status == 422
+    assert dev.ask("POST", "/jobs", body, Content_Type="application/json").status == 422
 
 
 def test_it_is_healthy(dev):
@@ -524,19 +578,19 @@ def test_a_result_of_any_size_comes_in_pieces(dev):
     text = '{"type": "json", "data": 1}'
 
     def push_many(tx):
-        for _ in range(RESULT_PUSHES + 5):
+        for _ in range(MOST_ROWS + 5):
             tx.event_text(claimed.attempt, "push", text)
 
     dev.do(push_many)
     first = dev.ask("GET", f"/jobs/{claimed.attempt.job_id}/result").json()
     second = dev.ask("GET", f"/jobs/{claimed.attempt.job_id}/result?after={first['next']}").json()
 
-    assert (len(first["pushes"]), len(second["pushes"]), second["next"]) == (RESULT_PUSHES, 5, None)
+    assert (len(first["pushes"]), len(second["pushes"]), second["next"]) == (MOST_ROWS, 5, None)
 
 
 def test_a_result_of_megabytes_comes_in_pieces_too(dev, monkeypatch):
     """However few the pushes are: an answer has room for so much, and at least for one."""
-    monkeypatch.setattr("seekapi._devserver.job_views.RESULT_CHARS", 1_000)
+    monkeypatch.setattr("seekapi._devserver.job_views.MOST_BYTES", 2_000)
     claimed = dev.started()
     run(dev, claimed, ["x" * 2_000, "y" * 900, "z" * 900])
 
@@ -546,6 +600,19 @@ def test_a_result_of_megabytes_comes_in_pieces_too(dev, monkeypatch):
         found.append([push["data"][0] for push in piece["pushes"]])
         after = piece["next"]
     assert found == [["x"], ["y", "z"]]
+
+
+@pytest.mark.parametrize("place", ["", "x", "1.2", "1.2.3.4", "-1", "1.2.3&after=4", "9" * 19])
+def test_a_place_that_is_none_is_refused(dev, place):
+    """400; a number alone is the place behind this event, for whatever came after it."""
+    claimed = dev.started()
+    run(dev, claimed, [1, 2])
+    below = f"/jobs/{claimed.attempt.job_id}"
+
+    assert dev.ask("GET", f"{below}/result?after={place}").status == 400
+    seq = dev.ask("GET", f"{below}/events?kinds=push").json()["events"][0]["seq"]
+    assert [row["data"] for row in dev.ask("GET", f"{below}/result?after={seq}").json()["pushes"]] == [2]
+    assert dev.ask("GET", f"{below}/files?after={seq}.1.1").status == 400
 
 
 def test_files_are_listed_and_sent(dev):
@@ -612,6 +679,15 @@ def test_events_are_told_in_pages(dev):
     assert dev.ask("GET", f"/jobs/{job_id}/events?after={end['next']}").json()["ended"] is True
     for query in ("limit=0", "limit=1001", "limit=x", "after=-1", "after=x", "after=" + "9" * 20):
         assert dev.ask("GET", f"/jobs/{job_id}/events?{query}").status == 400
+
+
+def test_the_size_of_an_event_is_that_of_its_bytes(dev):
+    """A page of five hundred is no larger in one script than in another."""
+    claimed = dev.started()
+    run(dev, claimed, ["你" * 30_000])
+
+    found = dev.ask("GET", f"/jobs/{claimed.attempt.job_id}/events?kinds=push").json()["events"]
+    assert found[0]["data"]["cut"] is True and found[0]["data"]["size_bytes"] > 90_000
 
 
 def test_a_huge_event_is_told_by_its_size(dev):
@@ -715,6 +791,27 @@ def test_a_rerun_is_a_new_job(dev):
         assert (found["rerun_of"], found["charge_limit"]) == (job_id, 5)
         assert dev.ask("POST", f"/jobs/{job_id}/rerun", {"request_payload": {"n": 0}}).status == 422
         assert dev.ask("POST", f"/jobs/{job_id}/rerun", []).status == 422
+
+
+def test_a_rerun_with_another_member_is_refused(dev):
+    """Whoever sends `input` means another one: the job must not run with the old one."""
+    job_id = dev.job({"n": 1})
+    seen = dev.ask("POST", f"/jobs/{job_id}/rerun", {"input": {"n": 2}})
+
+    assert (seen.status, seen.json()[0]["msg"]) == (422, "unknown member 'input'; expected request_payload")
+    assert len(listed(dev)) == 1
+
+
+def test_a_cancel_without_a_body_has_its_content_type(dev):
+    """Without it a page of somebody else could send it; the refusal says what to do, and OpenAPI asks for no body."""
+    job_id = dev.job()
+    bare = dev.ask("POST", f"/jobs/{job_id}/cancel", b"", Content_Type="")
+    fine = dev.ask("POST", f"/jobs/{job_id}/cancel", b"", Content_Type="application/json")
+
+    assert bare.status == 415 and "also without a body: -H 'Content-Type: application/json'" in bare.json()["message"]
+    assert (fine.status, fine.json()["status"]) == (200, "cancelled")
+    operation = dev.ask("GET", "/openapi/openapi.json").json()["paths"]["/jobs/{job_id}/cancel"]["post"]
+    assert operation["requestBody"]["required"] is False
 
 
 def test_the_overview_is_light(dev):

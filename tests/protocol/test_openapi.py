@@ -68,7 +68,7 @@ def test_only_the_jobs_api_stands_behind_the_prefix():
 
 def test_bodies_and_closed_doors_are_those_of_the_routes():
     """What takes a body says so, and the group of an operation is the one that the server asks."""
-    groups = {"secret": "worker", "jobs": "jobs", "page": "page", "open": "open", "signed": "open"}
+    groups = {"secret": "worker", "jobs": "jobs", "page": "page", "open": "document", "signed": "open"}
     for route in app.routes():
         operation = OPERATIONS[f"{route.method} {route.path}"]
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from itertools import accumulate
 from uuid import uuid4
 
-from .._protocol import json_text, lifecycles
+from .._protocol import jobs, json_text, lifecycles
 from . import records
 from .records import AttemptRow, JobRow
 
@@ -57,8 +58,9 @@ def submit(
     key: str | None = None,
     digest: bytes | None = None,
     rerun_of: str | None = None,
+    platform_only: bool = False,
 ) -> JobRow:
-    """A new job, in the queue. `request_text` is its input as JSON text."""
+    """A new job, in the queue. `request_text` is its input as JSON text; `platform_only`: no worker is run here."""
     job_id = str(uuid4())
     now = tx.now
     number = tx.execute(
@@ -73,8 +75,9 @@ def submit(
         )
     )
     # Ids and numbers: nothing in it wants escaping.
-    origin = "" if rerun_of is None else f', "rerun_of": "{rerun_of}"'
-    tx.event_text(job, "submitted", f'{{"status": "queued", "size_bytes": {len(request_text)}{origin}}}')
+    more = "" if rerun_of is None else f', "rerun_of": "{rerun_of}"'
+    more += ', "platform_only": true' if platform_only else ""
+    tx.event_text(job, "submitted", f'{{"status": "queued", "size_bytes": {len(request_text)}{more}}}')
     return job
 
 
@@ -294,7 +297,10 @@ def _set_status(tx: Transaction, job_number: int, status: str) -> None:
 def _with_notes(notes_json: str | None, added: Sequence[str]) -> str:
     """The list with `added` at its end; of a list that nobody could read the last ones stay."""
     notes = json.loads(notes_json) if notes_json else []
-    return json_text.encode([*notes, *added][-MOST_NOTES:])
+    texts = [json_text.encode(note) for note in [*notes, *added][-MOST_NOTES:]]
+    sizes = accumulate(len(text) for text in reversed(texts))
+    count = sum(size_bytes <= jobs.MOST_NOTE_BYTES for size_bytes in sizes) or 1
+    return f"[{', '.join(texts[-count:])}]"
 
 
 def _job(tx: Transaction, about: Subject) -> JobRow:

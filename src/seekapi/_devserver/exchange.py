@@ -74,7 +74,11 @@ class Refusal(Exception):
 
 
 class NotStored(Exception):
-    """The disk is full, or broken: nothing of this request was kept. Answered with 507. The store raises it."""
+    """Nothing of this request was kept, the message says why. Answered with 507. The store raises it."""
+
+
+class RecordGone(NotStored):
+    """The record was removed under the running server: asking again does not help. The store has told the terminal."""
 
 
 class Query:
@@ -169,7 +173,9 @@ class Answer:
     @classmethod
     def json(cls, value: object, status: int = 200, headers: Fields = (), *, indent: int | None = None) -> Answer:
         """`value` as JSON."""
-        text = json_text.encode(value, what="answer", ascii_only=False, indent=indent)
+        text = json_text.encode(
+            value, what="answer", ascii_only=False, indent=indent, wrapping=json_text.WRAPPING
+        )
         return cls(status, text.encode("utf-8"), JSON, headers)
 
     @classmethod
@@ -215,9 +221,10 @@ class Route:
 
         secret   a worker: X-Internal-Secret
         jobs     a submitter: Basic or Bearer, if the platform was started with basic auth; else open
+        page     a browser: the same
         key      Authorization: Bearer with the api key, always
         signed   the URL carries its own signature, which the handler checks
-        page     a browser;  open  anybody. Both as everything else: under --auth the token is needed
+        open     anybody; but under --auth the token is needed, as everywhere
 
     `prefixed`: the path stands behind the prefix that the jobs API was given.
     """

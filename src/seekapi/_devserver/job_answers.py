@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from .records import JobRow
 
 LONGEST_KEY = 255
+# Written out, numbers may be longer than they were sent. A job with such an input and result can still be read.
+MOST_BYTES = 20 * 1024 * 1024
 
 
 def shown(job: JobRow, zone: tzinfo) -> dict[str, Any]:
@@ -51,7 +53,11 @@ def missing(job_id: str) -> Answer:
 
 def unprocessable(invalid: jobs.Invalid) -> Answer:
     """422: an array of what is wrong, or one message."""
-    return Answer.json(invalid.body, 422)
+    try:
+        return Answer.json(invalid.body, 422)
+    except SerializationError:
+        # It repeats what was given, and 1e999 is read as a number that JSON does not have.
+        return Answer.json([{**entry, "input": None} for entry in invalid.body if isinstance(entry, dict)], 422)
 
 
 def zone_of(platform: Platform) -> tzinfo:
@@ -63,7 +69,10 @@ def zone_of(platform: Platform) -> tzinfo:
 def encoded(value: object, what: str) -> str:
     """`value` as JSON text. Raises jobs.Invalid: a number may be too large to be one."""
     try:
-        return json_text.encode(value, what=what, ascii_only=False)
+        text = json_text.encode(value, what=what, ascii_only=False)
+        if len(text) <= MOST_BYTES:
+            return text
+        reason = f"{what} has more than {MOST_BYTES} characters when its numbers are written out"
     except SerializationError as error:
         reason = str(error)
     raise jobs.Invalid([jobs.problem("json_invalid", [], reason, None)])

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .._protocol import event_stream, jobs
+from .._protocol import event_stream, jobs, json_text
 from . import changes, contract, records, streams
-from .exchange import Answer, Later, Refusal, Route
+from .exchange import JSON, Answer, Later, Refusal, Route
 from .job_answers import created, decoded, encoded, missing, shown, unprocessable, zone_of
 from .jobs import make
 
@@ -24,44 +24,40 @@ if TYPE_CHECKING:
     from .store import Event, Reader, Transaction
     from .streams import Batch
 
-# One answer holds so much of what was pushed; `next` says where to go on.
-RESULT_PUSHES = 1000
-RESULT_CHARS = 32 * 1024 * 1024
-LISTED_FILES = 10_000
+# One answer holds so many files, charges and pushes, each, and so much of them together; `next` says where to go on.
+MOST_ROWS = 1000
+MOST_BYTES = 32 * 1024 * 1024
 DEFAULT_EVENTS = 500
 
 
 def result(platform: Platform, request: Incoming) -> Answer:
     """GET …/result: all that the job has left behind so far. `?after=` takes the `next` of an answer that was cut."""
-    after = streams.position_of(request)
     with platform.store.read() as reader:
         job = records.job_of(reader, request.params["job_id"])
         if job is None:
             return missing(request.params["job_id"])
-        pushes, next_seq = _pushes(reader, job, after)
+        rows, following = _page(reader, job, ("file", "charge", "push"), request)
         value = {
             "job_id": job.job_id,
             "status": job.status,
             "error": json.loads(job.fault_json) if job.fault_json else None,
-            "pushes": pushes,
-            "next": next_seq,
-            "files": _files(reader, job),
+            "next": following,
             "metered_event_count": job.metered_count,
             "charge_limit": job.charge_limit,
-            "charges": [_charge(event) for event in records.effects(reader, job.job_number, "charge")],
             "attempts": [_attempt(row) for row in records.attempts_of(reader, job.job_number)],
             "rerun_of": job.rerun_of,
         }
-    return Answer.json(value)
+    return _with_rows(value, pushes=rows["push"], files=rows["file"], charges=rows["charge"])
 
 
 def files(platform: Platform, request: Incoming) -> Answer:
-    """GET …/files."""
+    """GET …/files: page after page, as …/result."""
     with platform.store.read() as reader:
         job = records.job_of(reader, request.params["job_id"])
         if job is None:
             return missing(request.params["job_id"])
-        return Answer.json({"files": _files(reader, job)})
+        rows, following = _page(reader, job, ("file",), request)
+    return _with_rows({"next": following}, files=rows["file"])
 
 
 def file_by_name(platform: Platform, request: Incoming) -> Answer:
@@ -71,11 +67,12 @@ def file_by_name(platform: Platform, request: Incoming) -> Answer:
         job = records.job_of(reader, request.params["job_id"])
         if job is None:
             return missing(request.params["job_id"])
-        found = _files(reader, job)
-    named = [row for row in found if row["id"] == name] or [row for row in found if row["name"] == name]
-    if not named:
+        event = records.file_of(reader, name)
+        if event is None or event.job_number != job.job_number:
+            event = records.file_named(reader, job.job_number, name)
+    if event is None:
         raise Refusal(404, "NOT_FOUND", "the job has no file of this name")
-    return _sent(platform, named[-1], request)
+    return _sent(platform, event.data, request)
 
 
 def file_by_id(platform: Platform, request: Incoming) -> Answer:
@@ -127,7 +124,7 @@ def rerun(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
     if job is None:
         return missing(request.params["job_id"])
     try:
-        fields = jobs.object_of(decoded(request))
+        fields = jobs.rerun_of(decoded(request))
         value = fields["request_payload"] if "request_payload" in fields else json.loads(job.request_json)
         contract.check_input(platform, value)
         text = encoded(value, "request_payload")
@@ -192,26 +189,47 @@ def _events_of(
     return found, last_seq, ended, "" if now is None else now.status
 
 
-def _pushes(reader: Reader, job: JobRow, after: int) -> tuple[list[dict[str, Any]], int | None]:
-    pushes: list[dict[str, Any]] = []
-    chars, last_seq = 0, after
-    for event in records.effects(reader, job.job_number, "push", after=after, limit=RESULT_PUSHES + 1):
-        if len(pushes) == RESULT_PUSHES or chars > RESULT_CHARS:
-            return pushes, last_seq
-        data = event.data
-        pushes.append({"type": data["type"], "data": data["data"], "pushed_at": event.at, "attempt": event.attempt})
-        chars += len(event.text)
-        last_seq = event.seq
-    return pushes, None
+def _page(
+    reader: Reader, job: JobRow, kinds: tuple[str, ...], request: Incoming
+) -> tuple[dict[str, list[bytes]], str | None]:
+    """The next rows of each kind, as JSON, and where the page after this one begins; None if there is none."""
+    rows: dict[str, list[bytes]] = {kind: [] for kind in kinds}
+    places = _places_of(request, len(kinds))
+    size_bytes, is_cut = 0, False
+    for index, kind in enumerate(kinds):
+        for event in records.effects(reader, job.job_number, kind, after=places[index], limit=MOST_ROWS + 1):
+            row = _row(event)
+            # However large it is, one there always is.
+            if len(rows[kind]) == MOST_ROWS or (size_bytes and size_bytes + len(row) > MOST_BYTES):
+                is_cut = True
+                break
+            rows[kind].append(row)
+            size_bytes += len(row)
+            places[index] = event.seq
+    return rows, jobs.page_key(tuple(places)) if is_cut else None
 
 
-def _files(reader: Reader, job: JobRow) -> list[dict[str, Any]]:
-    found = records.effects(reader, job.job_number, "file", limit=LISTED_FILES)
-    return [{**event.data, "pushed_at": event.at, "attempt": event.attempt} for event in found]
+def _places_of(request: Incoming, count: int) -> list[int]:
+    """From `?after=`, of each kind the last event that was seen; one number is for all of them."""
+    texts = request.query.all("after") or ["0"]
+    places = jobs.page_key_of(",".join(texts))
+    if places is None or len(places) not in (1, count):
+        raise Refusal(400, "INVALID_REQUEST", "after is the `next` of an answer, or the number of an event")
+    return list(places if len(places) == count else places * count)
 
 
-def _charge(event: Event) -> dict[str, Any]:
-    return {**event.data, "charged_at": event.at, "attempt": event.attempt}
+def _row(event: Event) -> bytes:
+    """What was kept, and when: its text is not read again."""
+    moment = "charged_at" if event.kind == "charge" else "pushed_at"
+    text = f'{event.text[:-1]}, "{moment}": {event.at!r}, "attempt": {event.attempt}}}'
+    return text.encode("utf-8", "replace")
+
+
+def _with_rows(value: dict[str, Any], **rows: list[bytes]) -> Answer:
+    """`value` with lists that are JSON already."""
+    head = json_text.encode(value, what="answer").encode("ascii")
+    lists = [b'"%s": [%s]' % (name.encode("ascii"), b", ".join(found)) for name, found in rows.items()]
+    return Answer(200, b"%s, %s}" % (head[:-1], b", ".join(lists)), JSON)
 
 
 def _attempt(row: records.AttemptRow) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def submit(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
 def make(platform: Platform, request: Incoming, tx: Transaction, text: str, **more: Any) -> JobRow:
     """A new job with the input `text`, the settings of this moment, and the limit that the caller set."""
     limit = _charge_limit(platform, request)
-    return changes.submit(tx, text, settings_json=settings.snapshot(platform, tx), charge_limit=limit, **more)
+    more |= {"settings_json": settings.snapshot(platform, tx), "platform_only": platform.runner is None}
+    return changes.submit(tx, text, charge_limit=limit, **more)
 
 
 def page(platform: Platform, request: Incoming) -> Answer:
@@ -61,7 +62,7 @@ def page(platform: Platform, request: Incoming) -> Answer:
         return unprocessable(invalid)
     with platform.store.read() as reader:
         rows, ends_at = records.page_of_jobs(reader, query)
-    link = jobs.next_link(platform.options.prefix, query, ends_at, zone) if ends_at else ""
+    link = jobs.next_link(platform.options.prefix, query, ends_at) if ends_at else ""
     headers = ((jobs.NEXT_PAGE, link), jobs.NEXT_PAGE_EXPOSED)
     return Answer.json({"Jobs": [shown(row, zone) for row in rows]}, headers=headers)
 
@@ -107,6 +108,11 @@ def complete(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
     job = records.job_of(tx, request.params["job_id"])
     if job is None:
         return missing(request.params["job_id"])
+    if platform.options.strict and job.status == lifecycles.COMPLETED:
+        # A client whose answer was lost sends the same again; anything else would replace what others have read.
+        if job.response_json != text:
+            raise Refusal(409, "INVALID_TRANSITION", "a job that is completed has its result (--strict)")
+        return Answer.json(shown(job, zone_of(platform)))
     _check_transition(platform, job, lifecycles.COMPLETED)
     return Answer.json(shown(changes.complete(tx, job, text), zone_of(platform)))
 

@@ -45,7 +45,7 @@ def document(platform: Platform) -> dict[str, Any]:
 def _security(options: Options) -> dict[str, str]:
     closed = {"worker": "secret"}
     if options.needs_token:
-        closed.update(jobs="bearer", page="bearer")
+        closed.update(jobs="bearer", page="bearer", document="bearer")
     if options.basic_auth:
         closed.update(jobs="basic", page="basic")
     return closed

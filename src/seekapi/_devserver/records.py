@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from .store import Reader
 
 # An event with more data than this is shown by its size; a view must not carry megabytes to every open page.
-SHOWN_EVENT_CHARS = 64 * 1024
-# A page of jobs ends early where its payloads would fill memory; the next page goes on there.
-PAGE_PAYLOAD_CHARS = 16 * 1024 * 1024
+SHOWN_EVENT_BYTES = 64 * 1024
+# A page of jobs ends early where its payloads would fill memory; the next page goes on there. In bytes of UTF-8; where
+# one text has no such form, all of them are sent as escapes, which are up to three times as long.
+PAGE_BYTES = 16 * 1024 * 1024
 FIRST_SECOND, LAST_SECOND = -(2**62), 2**62
 
 _JOB_COLUMNS = (
@@ -40,9 +41,14 @@ _JOB_COLUMNS = (
     "request_json",
 )
 _JOB = f"SELECT {', '.join(_JOB_COLUMNS)} FROM job"
+_SECOND = "CAST(registered_at AS INTEGER)"
 _ATTEMPT = (
     "SELECT attempt.id, attempt.job, job.job_id, attempt.number, token_digest, started_at, deadline_at, ended_at, "
     "outcome, request_id FROM attempt JOIN job ON job.number = attempt.job"
+)
+_FILE = (
+    "SELECT event.seq, event.job, job.job_id, event.attempt, event.at, event.kind, event.data "
+    "FROM file JOIN event ON event.seq = file.seq JOIN job ON job.number = event.job"
 )
 
 
@@ -91,6 +97,12 @@ class JobRow:
     def is_final(self) -> bool:
         """Whether the job has ended."""
         return self.status in lifecycles.FINAL
+
+    @property
+    def size_bytes(self) -> int:
+        """About what it takes to show it."""
+        texts = (self.request_json, self.response_json, self.settings_json, self.errors_json, self.warnings_json)
+        return sum(len(text) if text.isascii() else len(text.encode("utf-8", "replace")) for text in texts if text)
 
     def __repr__(self) -> str:
         return f"<JobRow {self.job_id} {self.status}>"
@@ -181,11 +193,22 @@ def open_attempts(reader: Reader, job_number: int | None = None) -> list[Attempt
 def page_of_jobs(reader: Reader, query: ListQuery) -> tuple[list[JobRow], tuple[int, ...]]:
     """A page, newest first, and where it ended; () if nothing comes after it.
 
-    By ids: those that exist, whatever the other filters say, on one page.
+    By ids: those that exist, whatever the other filters say.
     """
-    if query.job_ids:
-        found = (job_of(reader, job_id) for job_id in query.job_ids)
-        return sorted(filter(None, found), key=_age), ()
+    rows = _by_ids(reader, query) if query.job_ids else _filtered(reader, query)
+    limit = len(query.job_ids) or query.limit
+    jobs: list[JobRow] = []
+    size_bytes = 0
+    for row in rows:
+        job = JobRow(row)
+        size_bytes += job.size_bytes
+        if jobs and (len(jobs) == limit or size_bytes > PAGE_BYTES):
+            return jobs, _place(jobs[-1])
+        jobs.append(job)
+    return jobs, ()
+
+
+def _filtered(reader: Reader, query: ListQuery) -> Iterator[tuple[Any, ...]]:
     since = FIRST_SECOND if query.since is None else query.since
     until = LAST_SECOND if query.until is None else query.until
     where, values = "second BETWEEN ? AND ?", [since, until]
@@ -193,25 +216,21 @@ def page_of_jobs(reader: Reader, query: ListQuery) -> tuple[list[JobRow], tuple[
         where, values = f"{where} AND (second, number) < (?, ?)", [*values, *(*query.after, 0)[:2]]
     if query.status:
         where, values = f"{where} AND status = ?", [*values, query.status]  # type: ignore[list-item]
-    sql = f"{_JOB} WHERE {where} ORDER BY second DESC, number DESC LIMIT ?".replace(
-        "second", "CAST(registered_at AS INTEGER)"
-    )
-    jobs: list[JobRow] = []
-    payload_chars = 0
-    for row in reader.each(sql, [*values, query.limit + 1]):
-        if len(jobs) == query.limit or payload_chars > PAGE_PAYLOAD_CHARS:
-            return jobs, _place(jobs[-1])
-        jobs.append(JobRow(row))
-        payload_chars += len(jobs[-1].request_json) + len(jobs[-1].response_json or "")
-    return jobs, ()
+    sql = f"{_JOB} WHERE {where} ORDER BY second DESC, number DESC LIMIT ?"
+    return reader.each(sql.replace("second", _SECOND), [*values, query.limit + 1])
+
+
+def _by_ids(reader: Reader, query: ListQuery) -> Iterator[tuple[Any, ...]]:
+    """Row by row: as many jobs as may be asked for do not fit into memory."""
+    where = f"job_id IN ({', '.join('?' * len(query.job_ids))})"
+    places = sorted(reader.rows(f"SELECT {_SECOND}, number FROM job WHERE {where}", query.job_ids), reverse=True)
+    for place in places:
+        if not query.after or place < (*query.after, 0)[:2]:
+            yield reader.rows(f"{_JOB} WHERE number = ?", place[1:])[0]
 
 
 def _place(job: JobRow) -> tuple[int, int]:
     return int(job.registered_at), job.job_number
-
-
-def _age(job: JobRow) -> tuple[int, int]:
-    return -int(job.registered_at), -job.job_number
 
 
 # Events
@@ -234,7 +253,7 @@ def events_after(
     if wanted:
         where = f"{where} AND event.kind IN ({', '.join('?' * len(wanted))})"
     shown = (
-        f"CASE WHEN length(event.data) <= {SHOWN_EVENT_CHARS} THEN event.data "
+        f"CASE WHEN length(CAST(event.data AS BLOB)) <= {SHOWN_EVENT_BYTES} THEN event.data "
         "ELSE '{\"cut\": true, \"size_bytes\": ' || length(CAST(event.data AS BLOB)) || '}' END"
     )
     # A join from the events: the planner must not walk all jobs first.
@@ -279,11 +298,13 @@ def effect_counts(reader: Reader, job_number: int) -> dict[str, int]:
 
 def file_of(reader: Reader, file_id: str) -> Event | None:
     """The push of the file with this id."""
-    row = reader.row(
-        "SELECT event.seq, event.job, job.job_id, event.attempt, event.at, event.kind, event.data "
-        "FROM file JOIN event ON event.seq = file.seq JOIN job ON job.number = event.job WHERE file.id = ?",
-        (file_id,),
-    )
+    row = reader.row(f"{_FILE} WHERE file.id = ?", (file_id,))
+    return None if row is None else Event(*row)
+
+
+def file_named(reader: Reader, job_number: int, name: str) -> Event | None:
+    """The job's last push of a file under this name."""
+    row = reader.row(f"{_FILE} WHERE file.job = ? AND file.name = ? ORDER BY file.seq DESC LIMIT 1", (job_number, name))
     return None if row is None else Event(*row)
 
 

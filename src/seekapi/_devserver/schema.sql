@@ -63,11 +63,14 @@ CREATE TABLE answer (
   PRIMARY KEY (job, call, key)
 ) WITHOUT ROWID;
 
--- Files are in the folder `files`, under their id; their name, type and size are in the event.
+-- Files are in the folder `files`, under their id; their type and size are in the event.
 CREATE TABLE file (
   id TEXT PRIMARY KEY,
-  seq INTEGER NOT NULL
+  seq INTEGER NOT NULL,
+  job INTEGER NOT NULL,
+  name TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX file_of_job ON file (job, name, seq);
 
 CREATE TABLE setting (
   name TEXT PRIMARY KEY,

@@ -1,16 +1,18 @@
 """The worker's settings: /settings. Kept is what was set; the rest is the default that the worker's schema names.
 
-A real PATCH: fields that are not sent stay as they are. A job carries the settings of the moment it was submitted.
+A real PATCH: fields that are not sent stay as they are. A job carries the settings of the moment it was submitted. A
+field or a value that the worker takes no more is kept for the day it is back; until then the default holds.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 
-from .._protocol import jobs, json_text
+from .._protocol import jobs
 from . import contract
 from .exchange import Answer, Refusal, Route
-from .job_answers import decoded, unprocessable, zone_of
+from .job_answers import decoded, encoded, unprocessable, zone_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +22,13 @@ if TYPE_CHECKING:
     from .exchange import Incoming
     from .store import Reader, Transaction
 
+log = logging.getLogger("seekapi.dev")
+
 UPDATED = "updated_datetime"
+# Each job carries a copy.
+MOST_BYTES = 1024 * 1024
+# Under this name among the options of the platform: which settings were said to fit no more.
+_SAID = "settings_said"
 
 
 def show(platform: Platform, request: Incoming) -> Answer:
@@ -36,14 +44,16 @@ def change(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
     try:
         fields = jobs.object_of(decoded(request))
         fields.pop(UPDATED, None)  # Whoever sends back what GET gave is not punished for it.
-        _check(schema, fields, {**_defaults(schema), **_kept(tx), **fields})
+        _check(schema, fields, {**_defaults(schema), **_fitting(platform, schema, tx), **fields})
+        texts = {name: encoded(value, name) for name, value in fields.items()}
+        _check_size({**_stored(schema, tx), **texts})
     except jobs.Invalid as invalid:
         return unprocessable(invalid)
-    for name, value in fields.items():
+    for name, text in texts.items():
         tx.execute(
             "INSERT INTO setting (name, value_json, updated_at) VALUES (?, ?, ?) ON CONFLICT (name) "
             "DO UPDATE SET value_json = excluded.value_json, updated_at = excluded.updated_at",
-            (name, json_text.encode(value), tx.now),
+            (name, text, tx.now),
         )
     return Answer.json(_current(platform, schema, tx), 202)
 
@@ -54,6 +64,11 @@ def snapshot(platform: Platform, reader: Reader) -> str | None:
     return None if schema is None else json.dumps(_current(platform, schema, reader))
 
 
+def for_worker(carried: dict[str, Any]) -> dict[str, Any]:
+    """Of the settings that a job carries the worker's own fields: its class takes no other."""
+    return {name: value for name, value in carried.items() if name != UPDATED}
+
+
 def _schema_of(platform: Platform) -> dict[str, Any]:
     schema = contract.settings_schema(platform)
     if schema is None:
@@ -62,13 +77,11 @@ def _schema_of(platform: Platform) -> dict[str, Any]:
 
 
 def _current(platform: Platform, schema: dict[str, Any], reader: Reader) -> dict[str, Any]:
-    values = {**dict.fromkeys(schema.get("properties", {})), **_defaults(schema)}
-    rows = reader.rows("SELECT name, value_json, updated_at FROM setting")
-    # What a field was set to that the worker has no more stays, for the day it is back, and is not shown.
-    values.update({name: json.loads(text) for name, text, _ in rows if name in values})
-    updated_at = max((at for _, _, at in rows), default=None)
-    values[UPDATED] = None if updated_at is None else jobs.moment_text(updated_at, zone_of(platform))
-    return values
+    """A field that nobody set and the schema has no default for is left out: the worker's class knows what it is."""
+    row = reader.row("SELECT max(updated_at) FROM setting")
+    updated_at = None if row is None else row[0]
+    moment = None if updated_at is None else jobs.moment_text(updated_at, zone_of(platform))
+    return {**_defaults(schema), **_fitting(platform, schema, reader), UPDATED: moment}
 
 
 def _defaults(schema: dict[str, Any]) -> dict[str, Any]:
@@ -76,8 +89,47 @@ def _defaults(schema: dict[str, Any]) -> dict[str, Any]:
     return {name: part["default"] for name, part in properties.items() if isinstance(part, dict) and "default" in part}
 
 
-def _kept(tx: Transaction) -> dict[str, Any]:
-    return {name: json.loads(text) for name, text in tx.rows("SELECT name, value_json FROM setting")}
+def _fitting(platform: Platform, schema: dict[str, Any], reader: Reader) -> dict[str, Any]:
+    """What was set, without what the worker takes no more."""
+    texts = _stored(schema, reader)
+    kept = {name: json.loads(text) for name, text in texts.items()}
+    for _ in texts:
+        misfits = _misfits(schema, kept)
+        if not misfits:
+            break
+        for name, what in misfits.items():
+            _say_once(platform, name, texts[name], what)
+            del kept[name]
+    return kept
+
+
+def _stored(schema: dict[str, Any], reader: Reader) -> dict[str, str]:
+    """What was set to fields that the worker has, as JSON."""
+    rows = reader.rows("SELECT name, value_json FROM setting")
+    return {name: text for name, text in rows if name in schema.get("properties", {})}
+
+
+def _misfits(schema: dict[str, Any], kept: dict[str, Any]) -> dict[str, str]:
+    """What is wrong, by name; a rule between several fields is nobody's alone."""
+    try:
+        contract.check(schema, {**_defaults(schema), **kept})
+    except jobs.Invalid as invalid:
+        entries = invalid.body if isinstance(invalid.body, list) else []
+        return {entry["loc"][0]: entry["msg"] for entry in entries if entry["loc"] and entry["loc"][0] in kept}
+    return {}
+
+
+def _say_once(platform: Platform, name: str, text: str, what: str) -> None:
+    said: set[tuple[str, str]] = platform.options.more.setdefault(_SAID, set())
+    if (name, text) not in said:
+        said.add((name, text))
+        log.warning("the setting %s does not fit any more, its default is used: %s", name, what)
+
+
+def _check_size(texts: dict[str, str]) -> None:
+    if sum(len(text.encode()) for text in texts.values()) > MOST_BYTES:
+        what = f"Settings should have at most {MOST_BYTES} bytes together"
+        raise jobs.Invalid([jobs.problem("too_long", [], what, None)])
 
 
 def _check(schema: dict[str, Any], fields: dict[str, Any], merged: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ from itertools import islice
 from uuid import uuid4
 
 from .._redaction import Redactor, url_secrets
-from . import changes, faults, inputs, output, records, verdicts
-from .exchange import NotStored
+from . import changes, faults, inputs, output, records, settings, verdicts
+from .exchange import NotStored, RecordGone
 from .processes import BOOTSTRAP, Child
 from .workers import IMPORT_LIMIT_S, cannot_start
 
@@ -174,7 +174,7 @@ class _Attempt:
             "attempt": claimed.attempt.attempt,
         }
         if claimed.settings is not None:
-            event["settings"] = claimed.settings
+            event["settings"] = settings.for_worker(claimed.settings)
         return self._runner.worker.order(
             "call",
             event=event,
@@ -264,7 +264,7 @@ class _Attempt:
                 return
 
     def _write_end(self, error: Error | None, more: Error) -> bool:
-        """Whether the verdict is on the disk now."""
+        """Whether the verdict is on the disk now, or never will be."""
         masked = error and {name: self._redactor.text(text) for name, text in error.items()}
         known = {name: value for name, value in {"cold_ms": self._cold_ms, **more}.items() if value is not None}
         if self._dropped_count:
@@ -272,6 +272,8 @@ class _Attempt:
         work = partial(changes.end_attempt, attempt=self._about, ok=error is None, error=masked, more=known)
         try:
             self._platform.store.submit(work).result()
+        except RecordGone:
+            return True  # There is nothing left to write it to, and that was said.
         except NotStored as failure:
             log.error("the end of job %s cannot be written: %s", self._about.job_id, failure)
             return False

@@ -87,7 +87,7 @@ def push_file(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
         "sha256": upload.sha256,
     }
     seq = tx.event(attempt, "file", row)
-    tx.execute("INSERT INTO file (id, seq) VALUES (?, ?)", (upload.id, seq))
+    tx.execute("INSERT INTO file (id, seq, job, name) VALUES (?, ?, ?, ?)", (upload.id, seq, attempt.job_number, name))
     tx.on_commit(upload.keep)
     return call.answer(OK)
 
@@ -200,7 +200,7 @@ def _text(text: str, name: str, longest: int) -> str:
 
 def _encoded(value: dict[str, Any]) -> str:
     try:
-        return json_text.encode(value, what="body", ascii_only=False)
+        return json_text.encode(value, what="body", ascii_only=False, wrapping=1)
     except SerializationError as error:
         reason = str(error)
     raise _invalid(reason)

@@ -8,10 +8,10 @@ with a numeric offset outside; the zone is handed in.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from urllib.parse import urlencode
 
-from . import lifecycles, routes
+from . import json_text, lifecycles, routes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +53,13 @@ MOST_JOB_IDS = 175
 # A long poll is shorter than what proxies and clients take for a dead connection.
 LONGEST_WAIT_S = 25
 MOST_EVENTS = 1000
+# Of the errors of a job, and of its warnings, as ASCII JSON: each list of jobs carries them.
+MOST_NOTE_BYTES = 1024 * 1024
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# The calendar in UTC; in other zones a few hours more can be asked for. No job is older, or younger.
+_EARLIEST = int(datetime.min.replace(tzinfo=timezone.utc).timestamp())
+_LATEST = int(datetime.max.replace(tzinfo=timezone.utc, microsecond=0).timestamp())
 _OFFSET_WITHOUT_COLON = re.compile(r"([+-]\d\d)(\d\d)")
 _PREFER_WAIT = re.compile(r"(?i)(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)?)?")
@@ -128,7 +134,8 @@ def result_count_of(response_payload: object) -> int:
 
 def moment_text(at: float, zone: tzinfo) -> str:
     """Seconds since 1970 as ISO-8601, whole seconds, with a numeric offset (never `Z`)."""
-    return datetime.fromtimestamp(int(at), zone).isoformat(timespec="seconds")
+    # Not fromtimestamp: Windows has no moments before 1970.
+    return (_EPOCH + timedelta(seconds=int(at))).astimezone(zone).isoformat(timespec="seconds")
 
 
 def moment_of(text: str, zone: tzinfo = timezone.utc) -> float:
@@ -202,6 +209,8 @@ def list_query(
     until = _moment(last, "registered_datetime_lte", zone, problems)
     after = _after(last, problems)
     job_ids = [part.strip() for name, text in pairs if name == "job_id" for part in text.split(",") if part.strip()]
+    if "job_id" in last and not job_ids:  # Not a list of all jobs: that would be the opposite of what was meant.
+        problems.append(problem("list_type", ["job_id"], "Input should be a valid list", last["job_id"]))
     if problems:
         raise Invalid(problems)
     if len(job_ids) > MOST_JOB_IDS:
@@ -211,15 +220,17 @@ def list_query(
     )
 
 
-def next_link(prefix: str, query: ListQuery, ends_at: tuple[int, ...], zone: tzinfo) -> str:
-    """The link to the page after the one that ends at `ends_at`; it keeps the filters."""
+def next_link(prefix: str, query: ListQuery, ends_at: tuple[int, ...]) -> str:
+    """The link to the page after the one that ends at `ends_at`; it keeps the filters. Its moments are in UTC."""
     fields = {"ekey": page_key(ends_at), "limit": str(query.limit)}
+    if query.job_ids:
+        fields["job_id"] = ",".join(query.job_ids)
     if query.status:
         fields["status"] = query.status
     if query.since is not None:
-        fields["registered_datetime_gte"] = moment_text(query.since, zone)
+        fields["registered_datetime_gte"] = moment_text(query.since, timezone.utc)
     if query.until is not None:
-        fields["registered_datetime_lte"] = moment_text(query.until, zone)
+        fields["registered_datetime_lte"] = moment_text(query.until, timezone.utc)
     return f"{prefix}{JOBS}?{urlencode(fields)}"
 
 
@@ -264,7 +275,7 @@ def _moment(last: Mapping[str, str], name: str, zone: tzinfo, problems: list[Pro
     if re.fullmatch(r"[+-]?[0-9]+(\.[0-9]+)?", text.strip()):
         raise Invalid(message(f'ERROR - url encoded, "{text}", can not be processed as ISO-8601 datetime!'))
     try:
-        return int(moment_of(text, zone) // 1)
+        return min(max(int(moment_of(text, zone) // 1), _EARLIEST), _LATEST)
     except ValueError:
         hint = "; a + has to be sent as %2B" if re.search(r"\d \d\d:?\d\d$", text) else ""
         text_of_it = f"Input should be a valid datetime or date (ISO-8601){hint}"
@@ -315,6 +326,18 @@ def object_of(body: object) -> dict[str, Any]:
     raise Invalid([problem("model_type", [], "Input should be a valid dictionary", body)])
 
 
+def rerun_of(body: object) -> dict[str, Any]:
+    """The body of POST /jobs/{id}/rerun. Raises Invalid, also for a member that is not known: whoever sends `input`
+    means another one, and the job would run with the old.
+    """
+    fields = object_of(body)
+    for name in fields:
+        if name != "request_payload":
+            text = f"unknown member {name[:100]!r}; expected request_payload"
+            raise Invalid([problem("extra_forbidden", [], text, None)])
+    return fields
+
+
 def _texts(fields: Mapping[str, Any], name: str, problems: list[Problem]) -> list[str]:
     texts = fields.get(name)
     if texts is None:
@@ -325,6 +348,9 @@ def _texts(fields: Mapping[str, Any], name: str, problems: list[Problem]) -> lis
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             problems.append(problem("string_type", [name, index], "Input should be a valid string", text))
+    if len(json_text.encode([text for text in texts if isinstance(text, str)])) > MOST_NOTE_BYTES:
+        what = f"Texts should have at most {MOST_NOTE_BYTES} bytes together"
+        problems.append(problem("too_long", [name], what, None))
     return texts
 
 
@@ -334,6 +360,9 @@ def _no_status(where: list[str], given: object) -> Problem:
 
 
 # Beyond the protocol
+
+# The place in …/result: of files, charges and pushes.
+RESULT_KEY = "[0-9]{1,18}([.][0-9]{1,18}[.][0-9]{1,18})?"
 
 
 def wait_of(prefer: str) -> int:

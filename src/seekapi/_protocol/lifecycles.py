@@ -38,6 +38,7 @@ def may_follow(status: str, wanted: str, *, strict: bool) -> bool:
     """Whether a client may set `wanted` on a job in `status`.
 
     The same status again is no change, and always allowed: that is how a client adds warnings to a job that has ended.
+    Another result for a job that is completed is one.
     """
     if wanted not in TRANSITIONS:
         return False

@@ -31,6 +31,19 @@ _COUNT: Schema = {"type": "integer", "minimum": 0}
 _MOMENT: Schema = {"type": "string", "format": "date-time"}
 _SECONDS: Schema = {"type": ["number", "null"], "description": "Seconds since 1970."}
 _TEXTS_OR_NULL: Schema = {"type": ["array", "null"], "items": {"type": "string"}}
+_ONE_FAULT: Schema = {
+    "type": "object",
+    "properties": {
+        "name": _TEXT,
+        "operation": _TEXT,
+        "count": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 1},
+    },
+    "required": ["name"],
+}
+_FAULT_PLAN: Schema = {
+    "type": "object",
+    "additionalProperties": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
+}
 # What may hold anything in a schema, and is not a schema itself.
 _DATA_KEYS = frozenset(("const", "enum", "default", "examples", "example"))
 _DEFINITION = "#/$defs/"
@@ -50,7 +63,7 @@ def document(
     """The document for `routes`, pairs of a method and a path without the prefix.
 
     The schemas are those of the worker, if it has told. `security` names, for each group of operations that is
-    closed ("jobs", "worker", "page"), the scheme that opens it: "basic", "bearer", "secret".
+    closed ("jobs", "worker", "page", "document"), the scheme that opens it: "basic", "bearer", "secret".
     """
     shapes = _shapes()
     _embed(shapes, INPUT, {"type": "object"} if input_schema is None else input_schema)
@@ -94,7 +107,7 @@ def _operation(method: str, path: str, known: Mapping[str, Any], closed: Mapping
     if parameters:
         made["parameters"] = parameters
     if "body" in known:
-        made["requestBody"] = {"required": True, "content": known["body"]}
+        made["requestBody"] = {"required": not known.get("is_body_optional"), "content": known["body"]}
     scheme = closed.get(known.get("group", "page"))
     made["security"] = [{scheme: []}] if scheme else []
     return made
@@ -176,7 +189,7 @@ def _shapes() -> dict[str, Schema]:
         "Error": _object(error, ("where", "line", "traceback")),
         "Push": _object({"type": _TEXT, "data": anything, "pushed_at": _SECONDS, "attempt": _COUNT}),
         "File": _object(file, ("sha256",)),
-        "Files": _object({"files": _array("File")}),
+        "Files": _object({"files": _array("File"), "next": _TEXT_OR_NULL}),
         "Charge": _object({"idempotency_key": _TEXT, "count": _COUNT, "justification": {"type": ["object", "null"]}}),
         "Result": _object(
             {
@@ -187,12 +200,13 @@ def _shapes() -> dict[str, Schema]:
                 "files": _array("File"),
                 "charges": _array("Charge"),
                 "attempts": {"type": "array", "items": {"type": "object"}},
-                "next": {"type": ["integer", "null"]},
+                "next": _TEXT_OR_NULL,
                 "metered_event_count": _COUNT,
                 "charge_limit": {"type": ["integer", "null"]},
                 "rerun_of": _TEXT_OR_NULL,
             }
         ),
+        "Faults": {"anyOf": [_ONE_FAULT, _FAULT_PLAN]},
         "Event": _object({**event, "kind": _TEXT, "data": {"type": "object"}}),
         "Events": _object({"events": _array("Event"), "next": _COUNT, "ended": {"type": "boolean"}, "status": status}),
     }

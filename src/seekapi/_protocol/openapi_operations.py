@@ -111,7 +111,7 @@ OPERATIONS: dict[str, Operation] = {
             _query("registered_datetime_lte", _MOMENT, "Submitted then or before."),
             _query(
                 "job_id",
-                {"type": "array", "items": _WORDS, "maxItems": jobs.MOST_JOB_IDS},
+                {"type": "array", "items": _WORDS, "contains": {"pattern": r"[^,\s]"}, "maxItems": jobs.MOST_JOB_IDS},
                 "Only these jobs, repeated or with commas; the other filters then do not count.",
             ),
             _query("ekey", {"type": "string", "pattern": f"^({jobs.PAGE_KEY})?$"}, f"From {jobs.NEXT_PAGE}."),
@@ -147,7 +147,13 @@ OPERATIONS: dict[str, Operation] = {
         **_JOB,
         "id": "get_result",
         "summary": "What a job has delivered so far",
-        "parameters": [_query("after", _SEQ, "Only pushes behind this event: the `next` of an answer that was cut.")],
+        "parameters": [
+            _query(
+                "after",
+                {"type": "string", "pattern": f"^{jobs.RESULT_KEY}$"},
+                "The `next` of an answer that was cut; or an event, and only what came behind it.",
+            )
+        ],
         "responses": _gives("Result", "Pushes, files, charges, error."),
     },
     "GET /jobs/{job_id}/events": {
@@ -168,6 +174,7 @@ OPERATIONS: dict[str, Operation] = {
         **_JOB,
         "id": "list_files",
         "summary": "The files of a job",
+        "parameters": [_query("after", _SEQ, "Only files behind this event: the `next` of an answer that was cut.")],
         "responses": _gives("Files", "Name, type and size of each."),
     },
     "GET /jobs/{job_id}/files/{name}": {
@@ -186,8 +193,10 @@ OPERATIONS: dict[str, Operation] = {
         **_JOB,
         "id": "cancel_job",
         "summary": "Cancel a job",
-        "description": "A job that has ended stays as it is. What the body says does not matter.",
+        "description": "A job that has ended stays as it is. There need be no body, and what it says does not matter; "
+        "but `Content-Type: application/json` has to be there.",
         "body": {"application/json": {"schema": {}}},
+        "is_body_optional": True,
         "responses": _gives("Job", "The job as it then is."),
     },
     "POST /jobs/{job_id}/rerun": {
@@ -200,6 +209,7 @@ OPERATIONS: dict[str, Operation] = {
                 "schema": {
                     "type": "object",
                     "properties": {"request_payload": {"$ref": "#/components/schemas/Input"}},
+                    "additionalProperties": False,
                 }
             }
         },
@@ -276,16 +286,11 @@ OPERATIONS: dict[str, Operation] = {
         **_FAULTS,
         "id": "arm_fault",
         "summary": "Break something",
-        "body": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"name": {"type": "string"}, "count": {"type": "integer", "minimum": 1}},
-                    "required": ["name"],
-                }
-            }
-        },
+        "description": 'As in a file of faults, `{"push": "http_503_once"}`; or one fault for the next `count` calls. '
+        "Which operations there are, and what the page offers by its name alone, is told by `GET /faults`.",
+        "body": _json("Faults"),
         "responses": _OBJECT,
+        "refusals": {"422": "There is no such fault, or not for this operation, or too many are armed."},
     },
     "DELETE /faults": {**_FAULTS, "id": "clear_faults", "summary": "Break nothing more", "responses": _OBJECT},
     "GET /openapi": {
@@ -296,7 +301,8 @@ OPERATIONS: dict[str, Operation] = {
     },
     **{
         f"GET {path}": {
-            **_PAGE,
+            "tag": "pages",
+            "group": "document",
             "id": f"openapi_{path.rpartition('/')[2].partition('.')[0]}",
             "summary": "This document",
             "responses": {

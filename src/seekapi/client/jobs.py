@@ -138,21 +138,18 @@ class Jobs:
         result = self._try(job_calls.below(self._caller.service, job_id, jobs.RESULT), deadline, _is_result)
         if result is None:
             return JobResult(_result_of(self._get(job_id, deadline)))
-        # Many pushes come in several answers: the whole is as it was when the first of them was given.
-        after, page = 0, result
-        while isinstance(page.get("next"), int) and page["next"] > after:
-            after = page["next"]
-            query = {"after": str(after)}
-            request = job_calls.below(self._caller.service, job_id, jobs.RESULT, query=query)
-            page = self._caller.value(request, deadline, _is_result)
-            result["pushes"] += page["pushes"]
-        return JobResult(result)
+        pages = [result, *self._further(job_id, jobs.RESULT, result, deadline, _is_result)]
+        # Where the place is a number, each answer repeats all files and charges, and only the pushes go on.
+        cut = ("pushes",) if isinstance(result.get("next"), int) else ("pushes", "files", "charges")
+        whole = {name: [row for page in pages for row in _rows(page, name)] for name in cut}
+        return JobResult({**pages[-1], **whole} if len(pages) > 1 else result)
 
     def files(self, job_id: str, *, timeout: float | None = None) -> JobFiles:
         """The files that the job has delivered so far. Raises NotFoundError if the service keeps none."""
         deadline = self._caller.deadline(timeout)
-        listed = self._caller.value(job_calls.below(self._caller.service, job_id, jobs.FILES), deadline, _is_files)
-        return [JobFile(row) for row in listed["files"]]
+        first = self._caller.value(job_calls.below(self._caller.service, job_id, jobs.FILES), deadline, _is_files)
+        pages = [first, *self._further(job_id, jobs.FILES, first, deadline, _is_files)]
+        return [JobFile(row) for page in pages for row in page["files"]]
 
     def download(
         self,
@@ -164,9 +161,9 @@ class Jobs:
     ) -> Path:
         """Fetch one file of the job onto this disk and return its path. Memory does not grow with it.
 
-        `to` is a file, or an existing folder, in which it gets a name that cannot lead out of it. What is there
-        is replaced when the new file is complete, and stays as it is if the download fails. Size and digest of a
-        `JobFile` are checked. Raises LocalWriteError if it cannot be kept.
+        `to` is a file; or a folder, which is there or ends with a slash and is made: in it the file gets a name that
+        cannot lead out of it. What is there is replaced when the new file is complete, and stays as it is if the
+        download fails. Size and digest of a `JobFile` are checked. Raises LocalWriteError if it cannot be kept.
         """
         deadline = self._caller.deadline(timeout)
         wanted = file if isinstance(file, JobFile) else JobFile({"name": file})
@@ -204,6 +201,17 @@ class Jobs:
         )
         return job
 
+    def _further(
+        self, job_id: str, part: str, page: dict[str, Any], deadline: float, check: job_calls.Check
+    ) -> Iterator[dict[str, Any]]:
+        """The answers after one that was cut: each has the place of the next, until one has none or repeats one."""
+        seen: set[int | str] = set()
+        while type(place := page.get("next")) in (int, str) and place and place not in seen:
+            seen.add(place)
+            request = job_calls.below(self._caller.service, job_id, part, query={"after": str(place)})
+            page = self._caller.value(request, deadline, check)
+            yield page
+
     def _try(self, request: Request, deadline: float, check: job_calls.Check = job_calls.is_object) -> Any:
         """The value of something beyond the protocol; None if the service, or the job, is not there."""
         try:
@@ -229,6 +237,11 @@ def _result_of(job: dict[str, Any]) -> dict[str, Any]:
         "error": {"code": "", "message": "\n".join(record.errors)} if failed else None,
         "job": job,
     }
+
+
+def _rows(page: dict[str, Any], name: str) -> list[Any]:
+    rows = page.get(name)
+    return rows if isinstance(rows, list) else []
 
 
 def _is_result(value: Any) -> str:

@@ -105,9 +105,10 @@ export function showJob(main, id) {
       const text = `${progress.done}${progress.total ? ` of ${progress.total}` : ""} ${visible(progress.message ?? "")}`;
       bars.push(bar("Progress", progress.done, progress.total, text));
     }
-    const charged = result.charges.reduce((sum, charge) => sum + charge.count, 0);
+    const charged = result.metered_event_count;
     const counts = [plural(result.pushes.length, "push", "pushes"), plural(result.files.length, "file", "files")];
-    bars.push(el("p", {}, `${counts.join(", ")}, ${charged} charged, submitted ${job.registered_datetime}`));
+    const shown = `${result.next ? "at least " : ""}${counts.join(", ")}`;
+    bars.push(el("p", {}, `${shown}, ${charged} charged, submitted ${job.registered_datetime}`));
     fill(view.bars, bars);
   }
 

@@ -49,6 +49,7 @@ def about(platform: Platform, request: Incoming) -> Answer:
             "title": options.title,
             "version": options.version,
             "prefix": options.prefix,
+            "needs_token": options.needs_token,
             "seq": seq,
             "event_kinds": store.KINDS,
         }

@@ -1,7 +1,7 @@
 // The requests of the page. Every refusal becomes an Error whose message a person can read.
 
 /** What the server says of itself: title, version, prefix of the jobs API, the worker. */
-export const platform = { prefix: "", worker: null };
+export const platform = { prefix: "", worker: null, needs_token: false };
 
 async function send(method, path, body) {
   const options = { method, headers: { Accept: "application/json" } };
@@ -47,5 +47,11 @@ export const api = {
   arm: (name) => send("POST", "/faults", { name, count: 1 }),
   disarm: () => send("DELETE", "/faults"),
 };
+
+/** The command that asks for `path`, as one pastes it; under --auth with the key from the environment. */
+export function curl(path, ...options) {
+  const key = platform.needs_token ? ['-H "Authorization: Bearer $SEEKAPI_API_KEY"'] : [];
+  return ["curl", ...key, ...options, `${location.origin}${path}`].join(" ");
+}
 
 export const filePath = (id) => `/files/${encodeURIComponent(id)}`;

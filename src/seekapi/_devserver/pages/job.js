@@ -1,6 +1,6 @@
 // One job: what came in, what happened when, what came out, and why it failed.
 
-import { api, filePath, platform } from "./api.js";
+import { api, curl, filePath, platform } from "./api.js";
 import { badge, clockTime, duration, el, fill, size, tell, visible } from "./dom.js";
 import { openForm } from "./form.js";
 import { listen } from "./live.js";
@@ -59,8 +59,8 @@ export function showJob(main, id) {
     drawOnce(view.head, state.job.status, head);
     drawBars();
     drawOnce(view.error, [state.result.error, state.job.warnings], troubles);
-    drawOnce(parts.input, state.job.request_payload, () => tree(state.job.request_payload, { "copy as curl": curl }));
-    drawOnce(parts.output, state.result.pushes, () => output(state.result.pushes));
+    drawOnce(parts.input, state.job.request_payload, () => tree(state.job.request_payload, { "copy as curl": submitAgain }));
+    drawOnce(parts.output, state.result.pushes, () => output(state.result.pushes, fetchResult));
     drawOnce(parts.files, state.result.files, () => files(state.result.files));
     drawOnce(parts.attempts, state.result.attempts, () => attempts(state.result.attempts));
     drawNewEvents();
@@ -136,9 +136,11 @@ export function showJob(main, id) {
     if (wasAtEnd) log.scrollTop = log.scrollHeight;
   }
 
-  const curl = () =>
-    `curl -s ${location.origin}${platform.prefix}/jobs -H 'Content-Type: application/json' -d ` +
-    quoted(JSON.stringify(state.job.request_payload));
+  const submitAgain = () => {
+    const body = quoted(JSON.stringify(state.job.request_payload));
+    return curl(`${platform.prefix}/jobs`, "-s -H 'Content-Type: application/json' -d", body);
+  };
+  const fetchResult = () => curl(`${platform.prefix}/jobs/${encodeURIComponent(id)}/result`, "-s");
 
   async function act(work) {
     try {
@@ -206,9 +208,9 @@ function summary({ kind, data, attempt }) {
   return (words[kind]?.() ?? "").trim();
 }
 
-function output(pushes) {
+function output(pushes, command) {
   if (pushes.length === 0) return el("p", { class: "empty" }, "nothing was pushed");
-  return el("ol", { class: "pushes" }, pushes.map((push) => el("li", {}, tree(push.data))));
+  return el("ol", { class: "pushes" }, pushes.map((push) => el("li", {}, tree(push.data, { "copy as curl": command }))));
 }
 
 function files(list) {
@@ -218,9 +220,8 @@ function files(list) {
     const isImage = SHOWN_IMAGES.includes(file.content_type);
     const link = el("a", { href: path, download: file.name }, visible(file.name));
     const image = isImage && el("img", { src: `${path}?inline=1`, alt: visible(file.name), loading: "lazy" });
-    const command = `curl -sO ${location.origin}${path}`;
     return el("li", {}, link, ` ${visible(file.content_type)}, ${size(file.size_bytes)} `,
-      el("button", { type: "button", class: "quiet", click: () => copy(command) }, "copy as curl"), image);
+      el("button", { type: "button", class: "quiet", click: () => copy(curl(path, "-sOJ")) }, "copy as curl"), image);
   })); // prettier-ignore
 }
 

@@ -111,6 +111,26 @@ def test_one_that_stays_away_is_given_up(serve, jobs_with, clock):
     assert 29 < clock.now - 1000 < 60
 
 
+def test_one_that_says_when_to_come_back_is_busy_and_not_away(serve, jobs_with, clock):
+    """It is asked again when it said, for as long as the wait may take."""
+    busy = reply({}, 503).replace(b"\r\n", b"\r\nRetry-After: 100\r\n", 1)
+    server = serve(in_turn(job("queued"), busy, busy, busy, job("completed")))
+
+    assert jobs_with(server.url).wait("j").ok
+    assert clock.pauses == [100, 100, 100]
+
+
+def test_one_that_is_busy_to_the_end_is_waited_for_until_then(serve, jobs_with, clock):
+    """The deadline holds, whatever pause it asks for."""
+    busy = reply({}, 503).replace(b"\r\n", b"\r\nRetry-After: 3600\r\n", 1)
+    server = serve(in_turn(job("queued"), busy))
+
+    with pytest.raises(TransportTimeout, match="still queued after 90 s"):
+        jobs_with(server.url).wait("j", timeout=90)
+
+    assert sum(clock.pauses) == pytest.approx(90)
+
+
 def test_one_that_was_never_there_is_given_up_at_once(serve, jobs_with, clock):
     """A wrong URL is not waited for."""
     server = serve(in_turn(reply({}, 503)))

@@ -11,7 +11,9 @@ from functools import partial
 import pytest
 
 from devserver.served import API_KEY, LIMIT_S, Clock, Peer, ask, count_for, request, serving, until
-from seekapi._devserver import ports
+from seekapi._devserver import ports, serve
+from seekapi._devserver.connection import Connection
+from seekapi._devserver.outgoing import WORKING
 from seekapi._devserver.serve import Server
 from seekapi.errors import ConfigurationError
 
@@ -369,6 +371,38 @@ def test_a_long_poll_is_answered_when_it_happens(server):
         assert peer.ask("GET", f"/wait?rows={count + 9}&timeout=0.01").json() == {"rows": count + 2}
 
 
+def test_a_long_poll_of_a_client_that_left_holds_no_place(server):
+    """Whoever ends his side is answered at once with what there is, also if he did so before it was his turn."""
+    for before in (b"", get(server, "/slow?s=0.05")):
+        with Peer(server) as peer:
+            peer.send(before + get(server, f"/wait?rows={len(server.store.rows) + 1}"))
+            until(lambda: any(c.state == WORKING for c in server._connections))
+            peer.socket.shutdown(socket.SHUT_WR)
+
+            answers = [peer.answer().json() for _ in range(2 if before else 1)]
+            assert answers[-1] == {"rows": len(server.store.rows)}
+            assert peer.is_closed()
+    until(lambda: not server._held)
+
+
+def test_a_long_poll_that_cannot_be_held_is_answered_at_once(server, monkeypatch):
+    """As by a server that holds nobody: the client asks again. It is not refused, and takes no stream's place."""
+    monkeypatch.setattr(serve, "POLL_LIMIT", 2)
+    count = len(server.store.rows)
+    with Peer(server) as one, Peer(server) as two:
+        for peer in (one, two):
+            peer.send(get(server, f"/wait?rows={count + 1}"))
+        until(lambda: len(server._held) == 2)
+
+        assert ask(server, "GET", f"/wait?rows={count + 1}").json() == {"rows": count}
+        with Peer(server) as listener:
+            listener.send(get(server, f"/events?after={count}"))
+            until(lambda: len(server._held) == 3)
+        server.store.add("news")
+        assert [peer.answer().json() for peer in (one, two)] == [{"rows": count + 1}] * 2
+    until(lambda: not server._held)
+
+
 def test_faults_on_purpose_cut_where_they_should(server):
     """Before the head, in the body; or the body comes one byte after the other."""
     with Peer(server) as peer:
@@ -399,21 +433,111 @@ def test_a_write_is_answered_after_the_commit(server):
 # How many.
 
 
-def test_more_than_64_requests_at_once_are_told_to_come_back(server):
-    """503 with Retry-After for each one more, and all of the 64 are answered."""
+@contextlib.contextmanager
+def writers(server, count):
+    """So many requests at once, at a store that has stopped; it goes on when the test has opened the gate."""
     server.store.gate.clear()
-    peers = [Peer(server) for _ in range(70)]
-    for peer in peers:
-        peer.send(request(server.port, "POST", "/rows", body={"a": 1}))
-    until(lambda: server.counts["busy"] == 6)
-    server.store.gate.set()
-    answers = [peer.answer() for peer in peers]
-    for peer in peers:
-        peer.socket.close()
+    peers = [Peer(server) for _ in range(count)]
+    try:
+        for peer in peers:
+            peer.send(request(server.port, "POST", "/rows", body={"a": 1}))
+        yield peers
+    finally:
+        server.store.gate.set()
+        for peer in peers:
+            peer.socket.close()
+        until(lambda: not server._busy)
+
+
+def test_more_than_64_requests_at_once_wait_for_their_turn(server):
+    """64 are worked on; what comes meanwhile is neither refused nor forgotten."""
+    with writers(server, 200) as peers:
+        until(lambda: len(server._queue) == 136)
+        assert len(server._busy) == 64
+        assert ask(server, "GET", "/hello").status == 200  # Reads are not kept waiting by writes.
+        server.store.gate.set()
+
+        assert [peer.answer().status for peer in peers] == [200] * 200
+
+
+def test_whoever_has_no_turn_in_time_is_told_to_come_back(server, clock):
+    """503 with Retry-After after two seconds, of which nothing was done; the 64 are answered."""
+    rows_before = len(server.store.rows)
+    with writers(server, 70) as peers:
+        until(lambda: len(server._queue) == 6)
+        clock.ahead_s += 2.1
+        until(lambda: not server._queue)
+        server.store.gate.set()
+        answers = [peer.answer() for peer in peers]
 
     assert sorted(answer.status for answer in answers) == [200] * 64 + [503] * 6
     assert {answer.headers.get("Retry-After") for answer in answers if answer.status == 503} == {"1"}
+    assert len(server.store.rows) == rows_before + 64
     assert ask(server, "GET", "/hello").status == 200
+
+
+def test_a_queue_that_is_full_takes_nobody_more(server, monkeypatch):
+    """503 at once."""
+    monkeypatch.setattr(serve, "QUEUE_LIMIT", 3)
+    with writers(server, 67):
+        until(lambda: len(server._queue) == 3)
+
+        assert ask(server, "POST", "/rows", body={"a": 1}).status == 503
+        assert len(server._queue) == 3
+
+
+def test_whoever_leaves_the_queue_is_forgotten(server, caplog):
+    """His request is never begun."""
+    rows_before = len(server.store.rows)
+    with writers(server, 70) as peers:
+        until(lambda: len(server._queue) == 6)
+        gone = list(server._queue)[-1]
+        (last,) = [peer for peer in peers if peer.socket.getsockname() == gone._transport.get_extra_info("peername")]
+        last.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        last.socket.close()
+        until(lambda: len(server._queue) == 5)
+        server._wake(gone.begin)  # As if it had left when its turn had just been called.
+        server.store.gate.set()
+        assert [peer.answer().status for peer in peers if peer is not last] == [200] * 69
+
+    assert len(server.store.rows) == rows_before + 69
+    assert caplog.text == ""
+
+
+def test_200_that_connect_at_once_may_take_a_moment_to_ask(server, monkeypatch):
+    """None of them is cut off while its request is on the way: it would not know whether it was done."""
+    until(lambda: not server._connections)
+    ticks, tick = [], server._tick
+
+    def _tick():
+        tick()
+        ticks.append(len(server._connections))
+
+    monkeypatch.setattr(server, "_tick", _tick)
+    peers = [Peer(server) for _ in range(200)]
+    until(lambda: 200 in ticks)
+    for peer in peers:
+        peer.send(request(server.port, "POST", "/rows", body={"a": 1}))
+    statuses = [peer.answer().status for peer in peers]
+    for peer in peers:
+        peer.socket.close()
+
+    assert statuses == [200] * 200
+
+
+def test_bodies_do_not_take_all_memory(server, monkeypatch):
+    """When those on their way are too many together, the next piece is refused, and nothing was done."""
+    monkeypatch.setattr(serve, "MEMORY_BYTES", 5_000_000)
+    whole = request(server.port, "POST", "/rows", body="x" * 3_000_000)
+    with Peer(server) as first, Peer(server) as second:
+        first.send(whole[:-1])
+        until(lambda: sum(map(Connection.memory_bytes, server._connections)) > 2_999_000)
+        second.send(whole)
+        assert second.answer().status == 503
+        first.send(whole[-1:])
+
+        assert first.answer().status == 200
+    assert ask(server, "POST", "/rows", body="x" * 3_000_000).status == 200
 
 
 # The end.

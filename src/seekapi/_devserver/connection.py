@@ -2,12 +2,13 @@
 
     WAITING    for a head: a new connection, half of a head, or nothing since the last answer
     BODY       the head was let in, its body is coming
-    WORKING    the handler has it, or the store, or something has to happen first (a long poll)
+    WORKING    it waits for its turn, the handler has it, or the store, or something has to happen first (a long poll)
     SENDING    a file or live events go out, as fast as the other side takes them
     LEAVING    all is said; what still comes is dropped, until the other side closes or time is up
 
-Every state but WORKING has a deadline, which the server's tick keeps. What the peer sends while its request is worked
-on is held back: a little of it in memory, the rest in the peer's own buffers. A client that leaves is not worth a word.
+Every state but WORKING has a deadline, which the server's tick keeps, and so have turns and long polls. What the peer
+sends while its request is worked on is held back: a little of it in memory, the rest in the peer's own buffers. A
+client that leaves is not worth a word.
 """
 
 from __future__ import annotations
@@ -31,9 +32,13 @@ if TYPE_CHECKING:
 HEAD_S = 5.0
 # An upload has more time the more of it has come.
 BODY_S = 10.0
+# A request that was not begun by then is refused: so the client is told that nothing was done.
+TURN_S = 2.0
 UPLOAD_BYTES_PER_S = 64 * 1024
 IDLE_S = 60.0
 LEAVING_S = 2.0
+# Who sends a body that is too large often reads the refusal only after it.
+DROPPED_BYTES = 32 * 1024 * 1024
 
 # What may wait in memory of the requests behind this one.
 HELD_BYTES = 64 * 1024
@@ -85,6 +90,7 @@ class Connection(Outgoing):
         self._reader.feed_eof()
         if self.state <= BODY:
             self._read()
+        self.ask_again(is_last=True)  # Most who end their side have left: no place is held for them.
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -102,6 +108,11 @@ class Connection(Outgoing):
         """
         body_bytes = self._reception.body_bytes if self._reception is not None else 0
         return self.is_idle, self.since + body_bytes / UPLOAD_BYTES_PER_S
+
+    def memory_bytes(self) -> int:
+        """How much of its request's body is in memory."""
+        reception = self._reception
+        return reception.body_bytes if reception is not None and reception.receiver is None else 0
 
     def tick(self, now: float) -> None:
         """Keep the deadlines."""
@@ -187,6 +198,8 @@ class Connection(Outgoing):
         reception.take(data)
         if reception.receiver is not None:
             self._deadline = self._body_began + BODY_S + reception.body_bytes / UPLOAD_BYTES_PER_S
+        elif reception.body_bytes > UNWANTED_BYTES and not self._server.has_memory():
+            self._refuse()
 
     # A request is complete.
 
@@ -197,13 +210,29 @@ class Connection(Outgoing):
         assert reception is not None
         if reception.verdict is not None:
             self._answer(reception.verdict)
-        elif not self._server.take(self):
-            self._send_last(shaped(BUSY, self._path()))
-        elif reception.receiver is not None:
+        elif reception.is_read:
+            self.begin()
+        else:
+            self._deadline = self._server.clock() + TURN_S
+            if not self._server.admit(self):
+                self._refuse()
+
+    def begin(self) -> None:
+        """It is this request's turn."""
+        if self.state != WORKING:
+            return
+        self._deadline = None
+        reception = self._reception
+        assert reception is not None
+        if reception.receiver is not None:
             self._is_lent = True
             self._server.in_a_thread(reception.receiver.finish, self._received)
         else:
             self._work(reception, reception.whole_body())
+
+    def _refuse(self) -> None:
+        self._server.counts["busy"] += 1
+        self._send_last(shaped(BUSY, self._path()))
 
     def _received(self, body: object, error: BaseException | None) -> None:
         self._is_lent = False
@@ -232,12 +261,10 @@ class Connection(Outgoing):
             self._answer(answer)
 
     def _wait(self, later: Later) -> None:
-        if not self._hold():
-            self._answer(shaped(BUSY, self._path()))
-            return
         self.later = later
         self._deadline = self._server.clock() + later.timeout_s
-        self.ask_again()
+        # Who cannot be held gets what there is, as from a server that holds nobody.
+        self.ask_again(is_last=self._is_eof or not self._hold())
 
     # The answer goes out.
 
@@ -325,13 +352,15 @@ class Connection(Outgoing):
 
     def _drop(self, size_bytes: int) -> None:
         self._dropped_bytes += size_bytes
-        if self._dropped_bytes > 16 * UNWANTED_BYTES:
+        if self._dropped_bytes > DROPPED_BYTES:
             self.abort()
 
     def _time_is_up(self, now: float) -> None:
         if self.later is not None and (self._stall_at is None or now <= self._stall_at):
             self._deadline = None
             self.ask_again(is_last=True)
+        elif self.state == WORKING:
+            self._refuse()
         elif self.state <= BODY and self._stall_at is None and self._reader.started:
             self._server.counts["late"] += 1
             self._send_last(shaped(TOO_SLOW, self._path()))

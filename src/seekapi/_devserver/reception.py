@@ -49,6 +49,11 @@ class Reception:
         """What was asked for, without its query."""
         return self.head.target.partition("?")[0]
 
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing is written for it: neither by its handler nor by a receiver."""
+        return self.receiver is None and self.route is not None and not self.route.writes
+
     def take(self, data: bytes) -> None:
         """The next piece of the body. It is counted, whatever length was announced."""
         self.body_bytes += len(data)

@@ -4,10 +4,11 @@ The loop's thread does everything that is quick: parsing, reading handlers, writ
 disk waits elsewhere: writing handlers on the store's own thread, the end of an upload on one of a few others. What
 comes back from there comes in groups, since the store commits in groups, and wakes the loop once for each.
 
-How many connections: `busy_limit` requests are worked on at once; one more is answered 503. Connections that ask for
-nothing do not count against that: when there are more than `busy_limit` connections in all, the oldest silent ones are
-closed, those first that never asked for anything. So half-open connections, however many, keep nobody out. Live streams
-and long polls are counted apart.
+How many connections: reads are answered as they come. `busy_limit` writes are worked on at once; those that come
+meanwhile wait for their turn, and whoever has none in time is answered 503. Connections that ask for nothing do not
+count against that: when more than `busy_limit` have been silent for a while, the oldest of them are closed, those first
+that never asked for anything. So half-open connections, however many, keep nobody out. Live streams and long polls have
+limits of their own.
 """
 
 from __future__ import annotations
@@ -36,10 +37,17 @@ if TYPE_CHECKING:
     from .exchange import Route
 
 BUSY_LIMIT = 64
+# So many more may wait for their turn.
+QUEUE_LIMIT = 256
 HELD_LIMIT = 128
+# A long poll can as well be answered at once, a live stream cannot: there is a place left for some of these.
+POLL_LIMIT = 96
 # Never more sockets than this, not even for the moment that a newcomer has to say what it wants.
 SOCKET_LIMIT = 512
-NEWCOMER_S = 0.05
+# A process of 200 threads that all connect at once needs a while to send 200 requests.
+NEWCOMER_S = 1.0
+# Of all bodies together that are not uploads to the disk.
+MEMORY_BYTES = 512 * 1024 * 1024
 TICK_S = 0.25
 # What happened within so long is one piece of news for live streams.
 NEWS_S = 0.01
@@ -83,6 +91,7 @@ class Server:
         self._stopping = threading.Event()
         self._connections: dict[Connection, None] = {}
         self._busy: set[Connection] = set()
+        self._queue: dict[Connection, None] = {}
         self._held: set[Connection] = set()
         self._timers: set[str] = set()
         self._replies: deque[tuple[Connection, Any, BaseException | None]] = deque()
@@ -155,9 +164,7 @@ class Server:
         self.counts["connections"] += 1
         self._after(TICK_S, self._tick)
         if len(self._connections) > SOCKET_LIMIT:
-            self._make_room(SOCKET_LIMIT)
-        elif len(self._connections) - len(self._held) > self.busy_limit:
-            self._after(NEWCOMER_S, self._make_room)
+            self._evict(len(self._connections) - SOCKET_LIMIT, self._silent())
         if self.is_leaving:
             connection.close()
 
@@ -167,26 +174,39 @@ class Server:
         if self.is_leaving and not self._connections:
             self._ended.set()
 
-    def take(self, connection: Connection) -> bool:
-        """Whether its request may be worked on now."""
-        if len(self._busy) >= self.busy_limit:
-            self.counts["busy"] += 1
-            return False
-        self._busy.add(connection)
-        return True
+    def admit(self, connection: Connection) -> bool:
+        """Have its request begin, now or when it is its turn. False if too many wait already."""
+        if len(self._busy) < self.busy_limit:
+            self._busy.add(connection)
+            connection.begin()
+            return True
+        if len(self._queue) < QUEUE_LIMIT:
+            self._queue[connection] = None
+            return True
+        return False
+
+    def has_memory(self) -> bool:
+        """Whether more of what is being sent may be kept in memory."""
+        return sum(map(Connection.memory_bytes, self._connections)) <= MEMORY_BYTES
 
     def hold(self, connection: Connection) -> bool:
-        """Whether it may wait for what happens, for as long as it likes: that does not count as work."""
-        if len(self._held) >= HELD_LIMIT or self.is_leaving:
+        """Whether it may wait for what happens, for as long as it likes."""
+        limit = HELD_LIMIT if connection.later is None else POLL_LIMIT
+        if len(self._held) >= limit or self.is_leaving:
             return False
-        self._busy.discard(connection)
         self._held.add(connection)
         return True
 
     def release(self, connection: Connection) -> None:
-        """Its request is over, however it ended."""
-        self._busy.discard(connection)
+        """Its request is over, however it ended; its place is the next one's."""
         self._held.discard(connection)
+        self._queue.pop(connection, None)
+        self._busy.discard(connection)
+        while self._queue and len(self._busy) < self.busy_limit:
+            following = next(iter(self._queue))
+            del self._queue[following]
+            self._busy.add(following)
+            self.soon(following.begin)
 
     def post(self, work: Callable[[Any], Any], connection: Connection) -> None:
         """Have the store do `work(tx)`; `connection.finished` hears of it after the commit."""
@@ -231,16 +251,18 @@ class Server:
         now = self.clock()
         for connection in list(self._connections):
             connection.tick(now)
+        silent = [c for c in self._silent() if now - c.rank()[1] > NEWCOMER_S]
+        self._evict(len(silent) - self.busy_limit, silent)
         if self._connections:
             self._after(TICK_S, self._tick)
 
-    def _make_room(self, limit: int | None = None) -> None:
-        """Close as many as there are too many, of those that nothing is being done for."""
-        surplus = len(self._connections) - len(self._held) - (limit or self.busy_limit)
-        if surplus <= 0:
-            return
-        silent = sorted((c for c in self._connections if c.state in (WAITING, BODY, LEAVING)), key=Connection.rank)
-        for connection in silent[:surplus]:
+    def _silent(self) -> list[Connection]:
+        """Those that nothing is being done for."""
+        return [c for c in self._connections if c.state in (WAITING, BODY, LEAVING)]
+
+    def _evict(self, count: int, silent: list[Connection]) -> None:
+        """Close so many of them."""
+        for connection in sorted(silent, key=Connection.rank)[: max(0, count)]:
             self.counts["evicted"] += 1
             connection.abort()
 

@@ -63,7 +63,7 @@ class Caller:
         """The answer, whose value passes `check`."""
 
         def judge(response: Response) -> SeekApiError | None:
-            return job_calls.error_from(response, check, redact=self._redact, wall_time=time.time())
+            return job_calls.error_from(response, check, request.url, redact=self._redact, wall_time=time.time())
 
         return self._transport.send(request, deadline, Policy(judge=judge, response_bytes=MAX_REPLY_BYTES))
 
@@ -73,7 +73,7 @@ class Caller:
         def judge(response: Response) -> SeekApiError | None:
             if response.status == 200:
                 return None
-            return job_calls.error_from(response, _never_right, redact=self._redact, wall_time=time.time())
+            return job_calls.error_from(response, _never_right, request.url, redact=self._redact, wall_time=time.time())
 
         self._transport.send(request, deadline, Policy(judge=judge, response_bytes=MAX_REPLY_BYTES, sink=sink))
 

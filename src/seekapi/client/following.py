@@ -7,7 +7,7 @@ long the answer took. One that answers at once is asked again after a pause that
 from __future__ import annotations
 
 from .._protocol import job_calls, jobs
-from ..errors import DeliveryError, TransportTimeout
+from ..errors import ApiError, DeliveryError, TransportTimeout
 from .records import JobEvent, JobRecord
 
 TYPE_CHECKING = False
@@ -123,14 +123,21 @@ class _Watch:
             return
         if self._trouble is None and (self._is_first or now - self._asked_at >= HELD_S):
             return
-        self._caller.pause(min(self._pause_s, self._deadline - now))
+        asked_s = _asked_pause_s(self._trouble) or 0.0
+        self._caller.pause(min(max(self._pause_s, asked_s), self._deadline - now))
         self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * PAUSE_GROWTH)
 
     def _may_pass(self, error: DeliveryError) -> bool:
         if self._answered_at is None or not error.retryable:
             # No time left is our own doing, and no trouble of the service's.
             return self._answered_at is not None and self._caller.clock() >= self._deadline
-        return self._caller.clock() - self._answered_at < BORNE_S
+        # Who says when to come back is busy, not gone.
+        return _asked_pause_s(error) is not None or self._caller.clock() - self._answered_at < BORNE_S
+
+
+def _asked_pause_s(trouble: DeliveryError | None) -> float | None:
+    """After how long the service wants to be asked again, if it said so."""
+    return trouble.retry_after if isinstance(trouble, ApiError) else None
 
 
 def _is_events(value: Any) -> str:

@@ -195,6 +195,31 @@ def test_outside_of_the_main_thread_it_is_the_same(started):
     assert until(lambda: not left_threads())
 
 
+def test_what_the_program_starts_meanwhile_is_not_the_jobs(started):
+    """A job in a thread of a larger program, whose main thread has children of its own."""
+    is_up = threading.Event()
+
+    def work():
+        started.append(sleeper())
+        is_up.set()
+        started[0].wait()
+
+    def job():
+        invocation = current.Invocation(time.monotonic() + 0.6, None, {})  # type: ignore[arg-type]
+        with contextlib.suppress(DeadlineExceeded), guard.guarding(invocation) as guarded:
+            guarded.call(work)
+
+    thread = threading.Thread(target=job)
+    thread.start()
+    assert is_up.wait(PATIENCE_S)
+    started.append(sleeper())
+    thread.join(PATIENCE_S)
+
+    assert started[0].wait(PATIENCE_S) == -signal.SIGKILL
+    assert is_running(started[1].pid)
+    assert until(lambda: not left_threads())
+
+
 def test_an_exit_code_that_nobody_asks_for_is_cleared_away_a_job_later():
     """A forked child whose parent was interrupted would stay a zombie for as long as the process lives."""
     pids = []

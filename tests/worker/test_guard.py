@@ -21,6 +21,7 @@ import pytest
 import seekapi
 from seekapi._worker import children, current, frames, guard, interrupts
 from seekapi.errors import Cancelled, DeadlineExceeded
+from worker.conftest import LambdaContext
 
 pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the main thread is guarded by a timer")
 
@@ -406,6 +407,22 @@ def test_a_cancelled_handler_has_its_grace_and_is_then_interrupted_again(monkeyp
     assert swallowed[1] - swallowed[0] > 0.3
 
 
+def test_a_handler_that_does_not_end_when_cancelled_is_interrupted_ever_less_often(monkeypatch):
+    """Each time it may have its say; but at its deadline it is at its end."""
+    monkeypatch.setattr(guard, "GRACE_S", 0.0)
+    monkeypatch.setattr(guard, "AGAIN_S", 1.0)
+    monkeypatch.setattr(guard, "LONGEST_PAUSE_S", 5.0)
+    cancelled, pauses = invocation(100.0), []
+
+    with guard.guarding(cancelled) as guarded:
+        cancelled.cancel(Cancelled("by a person"))
+        for now in (0.0, 1.0, 2.0, 3.0, 98.0, 100.5, 101.0):
+            guarded._begin_interrupt(cancelled.deadline - 100.0 + now, None)
+            pauses.append(round(guarded.due - cancelled.deadline + 100.0 - now, 3))
+
+    assert pauses == [0.0, 4.0, 5.0, 5.0, 2.0, 1.0, 1.0]
+
+
 def test_the_grace_ends_at_the_deadline(monkeypatch):
     """However much grace a cancelled handler would have."""
     monkeypatch.setattr(guard, "GRACE_S", 1000.0)
@@ -625,6 +642,34 @@ def test_a_timer_that_the_job_sets_is_its_own():
     assert left_s > LONG_S / 2
 
 
+@pytest.mark.parametrize("call", ["push_data", "check"])
+def test_a_timer_that_the_job_has_switched_off_is_set_again(platform, call):
+    """A decorator for timeouts ends with `signal.alarm(0)`, and puts our handler back; then a call of ours sees it."""
+
+    def fn(job_input, job):
+        signal.alarm(0)
+        {"push_data": lambda: job.push_data(1), "check": job.check}[call]()
+        loop()
+
+    envelope = seekapi.run(platform.event, LambdaContext(1_200), fn)
+
+    assert envelope["error"]["code"] == "TIMEOUT"
+    assert "in loop:" in envelope["error"]["message"]
+
+
+def test_a_timer_of_the_jobs_own_is_not_set_again():
+    """While its handler is in the place of ours it is the job's."""
+
+    def switched_off():
+        before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        signal.alarm(0)
+        interrupts.keep_armed()
+        signal.signal(signal.SIGALRM, before)
+        return signal.getitimer(signal.ITIMER_REAL)
+
+    assert guarded_call(invocation(LONG_S), switched_off) == (0.0, 0.0)
+
+
 def test_a_job_within_a_job_keeps_its_own_time_and_leaves_the_outer_one_its():
     """The inner deadline ends the inner job; then the outer one ends the outer."""
     outer, inner = invocation(0.3), invocation(0.1)
@@ -653,6 +698,32 @@ def test_the_outer_deadline_ends_an_inner_job_without_one():
 
     assert raised.value is outer.reason
     assert inner.reason is None
+
+
+def test_a_limit_that_no_timer_can_hold_is_a_limit_all_the_same():
+    """The timer is set again and again until then."""
+    far = invocation(1e15)
+
+    with guard.guarding(far) as guarded:
+        left_s, _ = signal.getitimer(signal.ITIMER_REAL)
+        assert 0 < left_s <= interrupts.LONGEST_S
+        assert guarded.due == far.deadline
+
+
+def test_a_guard_that_cannot_begin_leaves_nothing_behind(monkeypatch):
+    """Neither signals nor a job that nobody ends: the next one finds a healthy process."""
+    monkeypatch.setattr(interrupts, "_hook_forks", {}.popitem)
+    with pytest.raises(KeyError):
+        guarded_call(invocation(LONG_S), int)
+    monkeypatch.undo()
+    monkeypatch.setattr(interrupts, "_arm", {}.popitem)
+    with pytest.raises(KeyError):
+        guarded_call(invocation(LONG_S), int)
+    monkeypatch.undo()
+
+    assert guard._open == [] and interrupts._taken == []
+    with pytest.raises(DeadlineExceeded):
+        guarded_call(invocation(), loop)
 
 
 # forks --------------------------------------------------------------------------------------------------------

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import itertools
 import json
 import logging
+import os
+import re
+import signal
+import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import faults.table  # noqa: F401  (loads the faults, so that they can be named)
 import pytest
+from faults.server import FAULTS
 
 import seekapi
 from seekapi import errors
@@ -28,6 +39,10 @@ def raising(error: BaseException):
 def code_of(envelope) -> str:
     assert envelope["ok"] is False
     return envelope["error"]["code"]
+
+
+def message_of(envelope) -> str:
+    return envelope["error"]["message"]
 
 
 def test_the_whole_story(platform, lambda_context):
@@ -229,6 +244,106 @@ def test_without_time_nothing_is_started(platform, remaining_ms):
     assert platform.server.requests == []
 
 
+@pytest.mark.parametrize("remaining_ms", [86_400_000 * 400, 1e15, sys.maxsize, 1e308])
+def test_no_limit_is_too_far_away(platform, remaining_ms):
+    """A mock says so, and systems refuse such a timer; nor does it cost the jobs after it anything."""
+
+    def steps(job_input):
+        yield 1
+        return 2
+
+    async def awaited(job_input):
+        return 3
+
+    def run(fn):
+        envelopes.append(seekapi.run(platform.event, LambdaContext(remaining_ms, None), fn))
+
+    envelopes: list[object] = []
+    for fn in (steps, awaited, lambda job_input: 3):
+        run(fn)
+    apart = threading.Thread(target=run, args=(lambda job_input: 4,))
+    apart.start()
+    apart.join(20)
+
+    assert envelopes == [{"ok": True}] * 4
+    assert platform.pushes[0] == 1
+
+
+LATE_CALLS = {
+    "push": lambda job: job.push_data(1),
+    "file": lambda job: job.push_file("n", b"content"),
+    "charge": lambda job: job.charge("k"),
+    "in a thread": lambda job: in_a_pool(lambda: job.push_data(1)),
+}
+
+
+def in_a_pool(call):
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(call).result()
+
+
+@pytest.mark.parametrize("name", LATE_CALLS)
+def test_a_call_that_finds_no_time_left_ends_the_job(platform, caplog, name):
+    """As the guard does: a loop that breaks at any Exception has not succeeded, and its line is told."""
+
+    def fn(job_input, job):
+        time.sleep(max(0.0, job.remaining() - 0.2))
+        try:
+            LATE_CALLS[name](job)
+        except Exception:
+            pytest.fail("no Exception")
+
+    envelope = seekapi.run(platform.event, LambdaContext(1_300, None), fn)
+
+    [record] = caplog.records
+    assert code_of(envelope) == "TIMEOUT" and platform.pushes == []
+    assert re.match(
+        r"timed out after 0\.\d s at tests/worker/test_invocation\.py:\d+ in <lambda>: .*job\.", message_of(envelope)
+    )
+    assert "test_invocation.py:" in record.seekapi_where and "job." in record.seekapi_line
+
+
+def test_whatever_a_handler_makes_of_a_late_call_it_has_timed_out(platform):
+    """Nor is a handler that swallows everything believed."""
+
+    def fn(job_input, job):
+        with contextlib.suppress(BaseException):
+            while True:
+                job.push_data(next(numbers))
+        return "done"
+
+    numbers = itertools.count()
+    envelope = seekapi.run(platform.event, LambdaContext(1_000, None), fn)
+
+    assert code_of(envelope) == "TIMEOUT"
+    assert "done" not in platform.pushes and platform.pushes == list(range(len(platform.pushes)))
+
+
+def test_a_late_call_that_is_awaited_ends_the_job(platform):
+    """With the line that awaits it, also where a thread finds no time left."""
+
+    async def fn(job_input, job):
+        await asyncio.sleep(max(0.0, job.remaining() - 0.2))
+        await asyncio.gather(job.charge("k"))
+
+    envelope = seekapi.run(platform.event, LambdaContext(1_300, None), fn)
+
+    assert code_of(envelope) == "TIMEOUT"
+    assert message_of(envelope).endswith('in fn: await asyncio.gather(job.charge("k"))')
+
+
+def test_a_call_that_is_cut_off_by_the_deadline_tells_its_line(platform, caplog):
+    """It was on its way, so it fails as any that gets no answer; and if the handler does, that is why."""
+    platform.server.fault, platform.server.endpoint = FAULTS["stall_headers"], "push"
+
+    envelope = seekapi.run(platform.event, LambdaContext(1_300, None), lambda job_input, job: job.push_data(1))
+
+    [record] = caplog.records
+    assert re.match(r"timed out after 0\.\d s at .*test_invocation\.py:\d+ in <lambda>: .*job\.", message_of(envelope))
+    assert "job.push_data(1)" in record.seekapi_line
+    assert "TransportTimeout" in record.traceback
+
+
 def test_a_result_that_is_not_json_names_the_culprit(platform):
     """The path starts at what the function returned."""
     envelope = seekapi.run(platform.event, None, lambda job_input: {"rows": [0, {"price": float("nan")}]})
@@ -294,7 +409,7 @@ def test_the_log_starts_at_the_users_own_line(platform, caplog):
     seekapi.run({}, None, raising(KeyError("name")))
 
     assert "_worker/invocation.py" not in caplog.text
-    assert "InvalidEvent: run requires job_uuid" in caplog.text
+    assert "run requires job_uuid" in caplog.text
 
 
 def test_a_broken_log_handler_costs_nothing(platform):
@@ -372,3 +487,126 @@ def test_worker_takes_any_callable_and_nothing_else(platform):
     assert platform.pushes == [42]
     with pytest.raises(seekapi.ArgumentError, match="expected a function"):
         seekapi.worker("handler")
+
+
+class Slow(Exception):
+    def __str__(self) -> str:
+        told.append("begun")
+        time.sleep(30)
+        return str(told.append("ended"))
+
+
+class SlowHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        Slow().__str__()
+
+
+told: list[str] = []
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the main thread is guarded by a timer")
+def test_an_error_that_takes_long_to_tell_is_cut_short(platform):
+    """The answer is out in time, and says whose error it was."""
+    told.clear()
+
+    envelope = seekapi.run(platform.event, LambdaContext(1_000), raising(Slow()))
+
+    assert (code_of(envelope), message_of(envelope)) == ("WORKER_ERROR", "Slow (its text cannot be had)")
+    assert told == ["begun"]
+
+
+def test_an_error_is_asked_for_its_text_once(platform):
+    """For the envelope, the line in the log and the traceback."""
+
+    class Counting(Exception):
+        def __str__(self) -> str:
+            asked.append(self)
+            return "a text of several words"
+
+    asked: list[object] = []
+    envelope = seekapi.run(platform.event, None, raising(Counting()))
+
+    assert message_of(envelope) == "a text of several words" and len(asked) == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the main thread is guarded by a timer")
+@pytest.mark.parametrize(
+    "fn", [raising(KeyError("k")), lambda job_input: time.sleep(30), lambda job_input, job: job.log.warning("blocks")]
+)
+@pytest.mark.parametrize("is_pythons", [True, False])
+def test_a_log_handler_that_blocks_does_not_cost_the_answer(platform, fn, is_pythons):
+    """One of the user's own, and one of Python's with a stream that nobody reads."""
+    told.clear()
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(write_end, b"x" * 4096)
+    os.set_blocking(write_end, True)
+    handler = logging.StreamHandler(open(write_end, "w")) if is_pythons else SlowHandler()  # noqa: SIM115
+    # Or else this would hang.
+    rescue = threading.Timer(5, lambda: told.append("ended") or os.read(read_end, 1 << 20))
+    rescue.start()
+    logging.getLogger().addHandler(handler)
+    try:
+        envelope = seekapi.run(platform.event, LambdaContext(1_000), fn)
+    finally:
+        rescue.cancel()
+        logging.getLogger().removeHandler(handler)
+        os.close(read_end)
+        if is_pythons:
+            with contextlib.suppress(BrokenPipeError):
+                handler.stream.close()
+        else:
+            os.close(write_end)
+
+    assert code_of(envelope) in ("WORKER_ERROR", "TIMEOUT") and "ended" not in told
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_the_exit_of_a_forked_child_is_its_own(platform):
+    """It is none of the job's: it passes through, and what its parent works with stays."""
+
+    def fn(job_input, job):
+        kept = job.tmp / "kept"
+        kept.write_text("by the parent")
+        pid = os.fork()
+        if not pid:
+            sys.exit(7)
+        return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), kept.read_text()]
+
+    parent = os.getpid()
+    try:
+        envelope = seekapi.run(platform.event, LambdaContext(), fn)
+    except SystemExit as exit:
+        os._exit(exit.code if os.getpid() != parent else 8)
+    finally:
+        if os.getpid() != parent:
+            os._exit(9)
+
+    assert envelope["ok"] and platform.pushes == [[7, "by the parent"]]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("end", [sys.exit, int, lambda: 1 / 0])
+def test_a_child_that_is_forked_in_a_thread_comes_to_an_end(platform, end):
+    """There its only thread is the handler's, and nobody else is left to end it."""
+
+    def fn(job_input, job):
+        pid = os.fork()
+        if not pid:
+            return end()
+        limit = time.monotonic() + 10
+        while not (ended := os.waitpid(pid, os.WNOHANG)[0]) and time.monotonic() < limit:
+            time.sleep(0.002)
+        if not ended:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        return bool(ended)
+
+    thread = threading.Thread(target=seekapi.run, args=(platform.event, LambdaContext(), fn))
+    thread.start()
+    thread.join(20)
+
+    assert platform.pushes == [True]

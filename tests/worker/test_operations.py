@@ -151,6 +151,17 @@ def test_an_incomplete_context_is_refused_by_every_call(platform, job, report, c
     assert platform.server.requests == []
 
 
+@pytest.mark.parametrize("word, is_told", [("ture", True), ("no", False), ("", False)])
+def test_a_local_mode_that_is_off_by_mistake_is_named_among_what_is_missing(job, monkeypatch, word, is_told):
+    """Who wrote `ture` looks for the platform's settings in vain; the value itself is not repeated."""
+    monkeypatch.setenv("SEEKAPI_LOCAL_MODE", word)
+
+    with pytest.raises(seekapi.ConfigurationError, match="not set: WORKER_API_BASE_URL") as caught:
+        seekapi.push_data({**job, "api_base": ""}, 1)
+
+    assert ("SEEKAPI_LOCAL_MODE is off" in str(caught.value)) is is_told and "ture" not in str(caught.value)
+
+
 @pytest.mark.parametrize("context", [None, [], "context"])
 def test_what_is_no_context_is_refused(context):
     """With a word on where to get one."""
@@ -214,7 +225,7 @@ def test_inside_a_run_every_call_has_the_jobs_deadline(platform, job):
     backend = choose_backend(_settings.read())
     with (
         current.entered(current.Invocation(time.monotonic() - 1, backend, job)),
-        pytest.raises(seekapi.TransportTimeout),
+        pytest.raises(seekapi.DeadlineExceeded),
     ):
         seekapi.push_data(job, 1)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import mmap
 import os
+import pathlib
 import socket
+from functools import partial
 
 import pytest
 
@@ -119,3 +122,98 @@ def test_a_large_stream_is_read_for_its_digest():
     first, second = (sources.content_digest(sources.open_source(stream)) for stream in streams)
 
     assert first != second
+
+
+class Path(os.PathLike):
+    def __init__(self, path: object) -> None:
+        self.path = path
+
+    def __fspath__(self):
+        return self.path
+
+
+def test_a_path_may_be_of_bytes(path):
+    """As os.scandir(b".") gives them."""
+    (entry,) = os.scandir(os.fsencode(path.parent))
+
+    assert sources.path_of(entry) == str(path)
+    assert read(sources.open_source(entry)) == read(sources.open_source(Path(str(path)))) == b"0123456789"
+
+
+@pytest.mark.parametrize("file", ["a\0b", pathlib.Path("a\0b"), "\ud800", Path(5), Path("\ud800"), Path(b"a\0b")])
+def test_what_can_be_no_path_is_refused(file):
+    """A typed error, and not whatever the system's layer below stumbles on."""
+    with pytest.raises(ArgumentError, match="push_file"):
+        sources.open_source(file)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs /proc")
+def test_a_file_that_is_made_up_while_it_is_read_is_refused():
+    """Its size is 0, and so many bytes would be sent."""
+    with pytest.raises(ArgumentError, match="no size, and is not empty"):
+        sources.open_source("/proc/self/status")
+    segment = sources.FileSegment(partial(open, "/proc/self/status", "rb"), 0)
+
+    with pytest.raises(ArgumentError, match=r"had 0 bytes, and [0-9]+ were read"):
+        sources.content_digest(segment)
+
+
+def test_a_memory_map_will_do(path):
+    """Its seek() says nothing on old Pythons."""
+
+    class Silent(io.BytesIO):
+        def seek(self, *place):
+            super().seek(*place)
+
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        assert read(sources.open_source(mapped)) == b"0123456789"
+    assert read(sources.open_source(Silent(b"abc"))) == b"abc"
+
+
+@pytest.mark.parametrize("chunk", [None, "text", 5, b"x" * 1_000_000, memoryview(b"ab").cast("h")])
+def test_a_file_whose_read_is_none_is_refused(chunk):
+    """Whatever its read() returns, it is bytes, or a typed error, before any request."""
+
+    class Odd(io.BytesIO):
+        def read(self, size=-1):
+            value, self.value = self.value, b""
+            return value
+
+        value = chunk
+
+    segment = sources.open_source(Odd(b"x"))
+
+    with pytest.raises(ArgumentError, match="push_file"):
+        sources.content_digest(segment)
+
+
+class Positions(io.BytesIO):
+    """Says of itself where it stands."""
+
+    def __init__(self, position: object) -> None:
+        super().__init__(b"abc")
+        self.position = position
+
+    def tell(self):
+        return self.position
+
+
+@pytest.mark.parametrize("position", [None, "0", -1, 1.5])
+def test_a_file_that_does_not_know_where_it_stands_is_refused(position):
+    """It could not be put back there."""
+    with pytest.raises(ArgumentError, match="seekable"):
+        sources.open_source(Positions(position))
+
+
+def test_a_file_that_was_not_rewound_is_told_of(caplog):
+    """Written, and handed over as it stands: nothing is sent, as documented, which nobody wants."""
+    stream, empty = io.BytesIO(), io.BytesIO()
+    stream.write(b"report")
+
+    with caplog.at_level("WARNING", "seekapi"):
+        assert sources.open_source(stream).size_bytes == 0
+        stream.seek(100)
+        assert sources.open_source(stream).size_bytes == 0
+        assert sources.open_source(empty).size_bytes == 0
+
+    assert [("none of its 6 bytes" in line) for line in caplog.messages] == [True, True]

@@ -74,16 +74,15 @@ def code_of(error: BaseException) -> str:
     return next((code for ours, code in _CODE_OF if issubclass(kind, ours)), WORKER_ERROR)
 
 
-def message_of(error: BaseException) -> str:
+def message_of(error: BaseException, text: str | None = None) -> str:
     """What an exception says, with its type in front where the text alone says too little.
 
-    Whatever `__str__` does, a text comes back.
+    Whatever `__str__` does, a text comes back. It is not asked if its `text` is known.
     """
+    text = text_of(error) if text is None else text
     if issubclass(type(error), errors.Fail):
-        text = text_of(error)
         # Without a message the text of a Fail is its code, or what a subclass was made with.
         return _attribute_of(error, "message") or ("" if text == _attribute_of(error, "code") else text)
-    text = text_of(error)
     if issubclass(type(error), errors.SeekApiError) and text:
         return text
     # "only 2 left" speaks for itself; "'name'", "5" and "" do not.

@@ -5,6 +5,7 @@ An exception is never injected into it: it is left behind, and ends when its cal
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from contextvars import copy_context
@@ -32,6 +33,7 @@ class Apart:
         self._bell = threading.Lock()
         self._bell.acquire()
         self._is_idle = True
+        self._pid = os.getpid()
         context = copy_context()
         self._thread = threading.Thread(target=context.run, args=(self._work,), name="seekapi-handler", daemon=True)
         self._thread.start()
@@ -77,6 +79,11 @@ class Apart:
                 outcome = function(*arguments), None
             except BaseException as error:
                 outcome = None, error
+            if os.getpid() != self._pid:
+                # A fork, in which this thread is the only one: nobody waits for the outcome, or has another call.
+                if outcome[1] is not None:
+                    raise outcome[1]
+                return
             self._outcome = outcome
             self.wake()
             # Neither the value nor the frames of an exception are kept alive by a thread that waits.

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from itertools import count
 
 from ..errors import Cancelled, DeadlineExceeded
-from . import logs
+from . import interrupts, logs
 from .keys import KeyLedger
 
 TYPE_CHECKING = False
@@ -51,6 +51,7 @@ class Invocation:
         "kill_at",
         "pushed",
         "reason",
+        "started",
         "unawaited",
     )
 
@@ -63,8 +64,10 @@ class Invocation:
         delivery_deadline: float | None = None,
         kill_at: float | None = None,
         outer: Invocation | None = None,
+        started: float | None = None,
     ) -> None:
-        """`outer` is the invocation of the same job that goes on already, if any."""
+        """`outer` is the invocation of the same job that goes on already, if any; `started` is now if None."""
+        self.started = time.monotonic() if started is None else started
         self.deadline = deadline
         self.delivery_deadline = delivery_deadline
         self.kill_at = kill_at
@@ -121,6 +124,7 @@ class Invocation:
 
     def check(self) -> None:
         """Raise what ended the job; DeadlineExceeded if its time is up and nobody has said so yet."""
+        interrupts.keep_armed()
         if self.reason is not None:
             # A new one each time: several threads may raise it, and an exception has one traceback.
             raise _again(self.reason)

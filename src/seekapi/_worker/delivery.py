@@ -181,8 +181,11 @@ class _Queue:
             self._changed.notify_all()
         if self._thread is None:
             return
+        from threading import TIMEOUT_MAX
+
         ends_at = self._delivery.ends_at
-        self._thread.join(None if ends_at is None else max(0.0, ends_at - time.monotonic()) + JOINING_S)
+        left_s = TIMEOUT_MAX if ends_at is None else max(0.0, ends_at - time.monotonic()) + JOINING_S
+        self._thread.join(min(left_s, TIMEOUT_MAX))
         if self._waiting:
             self._delivery.fail(TransportTimeout("not all that was yielded could be delivered in time"))
 

@@ -10,7 +10,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType, FrameType
+    from types import CodeType, FrameType, TracebackType
     from typing import Any, TypeVar
 
     Function = TypeVar("Function", bound=Callable[..., Any])
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 
 _OURS, _PURE, _PYTHONS, _INSTALLED, _USERS = "ours", "pure", "python's", "installed", "user's"
 _OUR_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "")
-# Of ours, but it only looks at the input: nothing is half done there, and a pattern of the user's may take for ever.
-_PURE_FOLDER = os.path.join(_OUR_FOLDER, "_protocol", "schemas", "")
+# Of ours, but it only looks at the input or the result: nothing is half done there, and a pattern of the user's, or a
+# result of a million rows, may take for ever.
+_PURE_PATHS = tuple(
+    os.path.join(_OUR_FOLDER, "_protocol", name)
+    for name in (os.path.join("schemas", ""), "json_faults.py", "json_forms.py")
+)
 _PYTHONS_FOLDER = os.path.join(os.path.dirname(os.__file__), "")
 _PACKAGE_FOLDERS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 LONGEST_SOURCE = 120
@@ -62,21 +66,25 @@ def is_pythons(frame: FrameType) -> bool:
     return _kind(frame) == _PYTHONS
 
 
-def place(frame: FrameType | None) -> str:
+def place(frame: FrameType | None, *, is_known: bool = False) -> str:
     """`worker.py:12 in fetch: time.sleep(10)`: the handler's innermost frame of the user's own, or else of a package.
 
-    "" if there is none, or `frame` is not in a handler at all.
+    "" if there is none, or `frame` is not in a handler at all; but that is not asked if it `is_known` whose call it is.
     """
-    users = installed = None
+    calls = []
     while frame is not None and frame.f_code is not call.__code__:
-        kind = _kind(frame)
-        if kind == _USERS:
-            users = users or frame
-        elif kind == _INSTALLED:
-            installed = installed or frame
+        calls.append((frame, frame.f_lineno))
         frame = frame.f_back
-    found = users or installed
-    return "" if frame is None or found is None else _described(found)
+    return _innermost(calls) if is_known or frame is not None else ""
+
+
+def place_raised(trace: TracebackType | None) -> str:
+    """As `place`, of where an exception came from."""
+    calls = []
+    while trace is not None:
+        calls.append((trace.tb_frame, trace.tb_lineno))
+        trace = trace.tb_next
+    return _innermost(calls[::-1])
 
 
 def place_awaited(awaitable: Any) -> str:
@@ -93,7 +101,16 @@ def place_awaited(awaitable: Any) -> str:
             awaitable = _generator_of(awaitable)
             if awaitable is None:
                 break
-    return "" if found is None else _described(found)
+    return "" if found is None else _described(found, found.f_lineno)
+
+
+def _innermost(calls: list[tuple[FrameType, int]]) -> str:
+    """The place of the first that is the user's own, or else a package's."""
+    for wanted in (_USERS, _INSTALLED):
+        for frame, line in calls:
+            if _kind(frame) == wanted:
+                return _described(frame, line)
+    return ""
 
 
 def _generator_of(awaitable: Any) -> Any:
@@ -115,7 +132,7 @@ def _kind(frame: FrameType) -> str:
 
 def _kind_of(path: str) -> str:
     if path.startswith(_OUR_FOLDER):
-        return _PURE if path.startswith(_PURE_FOLDER) else _OURS
+        return _PURE if path.startswith(_PURE_PATHS) else _OURS
     # Code without a file says nothing of itself (`<frozen importlib>`; the `<string>` of a namedtuple that a call of
     # ours has made; what a user typed): it is as open as whoever has called it.
     if path.startswith("<"):
@@ -125,12 +142,12 @@ def _kind_of(path: str) -> str:
     return _PYTHONS if path.startswith(_PYTHONS_FOLDER) else _USERS
 
 
-def _described(frame: FrameType) -> str:
+def _described(frame: FrameType, line: int) -> str:
     import linecache
 
     from . import places
 
-    path, line = frame.f_code.co_filename, frame.f_lineno
+    path = frame.f_code.co_filename
     try:
         path = places.shown_path(path)
     except OSError:

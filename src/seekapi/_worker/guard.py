@@ -11,6 +11,7 @@ What the handler makes of the exception does not matter: it is raised again and 
 from __future__ import annotations
 
 import _thread
+import sys
 import time
 
 from ..errors import Cancelled, DeadlineExceeded
@@ -20,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-    from typing import Any, TypeVar
+    from typing import Any, NoReturn, TypeVar
 
     from .apart import Apart
     from .current import Invocation
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # Between the first interrupt and the second: time for the `finally` blocks of the handler.
 CLEAN_UP_S = 0.15
 AGAIN_S = 0.05
+LONGEST_PAUSE_S = 2.0
 # What a cancelled handler has to come to an end, if its deadline leaves as much.
 GRACE_S = 5.0
 # Python's own code holds locks for moments: if it is not blocked it is let go on, some steps long.
@@ -54,7 +56,6 @@ class guarding:
         "_invocation",
         "_is_running",
         "_spot",
-        "_started",
         "_steps",
         "_taken",
         "_thread",
@@ -62,10 +63,8 @@ class guarding:
         "stopped_at",
     )
 
-    def __init__(self, invocation: Invocation, started: float | None = None) -> None:
-        """`started`, in seconds of the monotonic clock, is what "timed out after" counts from; now if None."""
+    def __init__(self, invocation: Invocation) -> None:
         self._invocation = invocation
-        self._started = time.monotonic() if started is None else started
         self._is_running = False
         self._interrupts = 0
         self._steps = 0
@@ -81,10 +80,14 @@ class guarding:
         self._thread = _thread.get_native_id()
         children.reap()
         self.keep_children()
-        _open.append(self)
         taken = interrupts.Taken(self)
-        if taken.take():
-            self._taken = taken
+        _open.append(self)
+        try:
+            if taken.take():
+                self._taken = taken
+        except BaseException:
+            _open.remove(self)
+            raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -116,6 +119,18 @@ class guarding:
         self._is_running = True
         try:
             return frames.call(fn, arguments)
+        finally:
+            self._is_running = False
+
+    def say(self, fn: Callable[..., object], *arguments: Any) -> None:
+        """`fn(*arguments)`: the end of the job is told, by texts and to log handlers that are the user's own.
+
+        In the main thread they are interrupted when the answer is due; `fn` sees to it that this is not raised.
+        """
+        self.due = self._invocation.delivery_deadline
+        self._is_running = True
+        try:
+            frames.call(fn, arguments)
         finally:
             self._is_running = False
 
@@ -174,12 +189,10 @@ class guarding:
             # Its parent may be killed before we are at it: whom the handler waits for (`sh`) it also ends.
             self._found = children.started_since(self._before, self._own_thread())
         if self._invocation.reason is None:
-            self._invocation.cancel(
-                DeadlineExceeded(f"timed out after {now - self._started:.1f} s{_at(self._place(frame))}")
-            )
+            self._invocation.cancel(_timed_out(self._invocation, self._place(frame)))
         self._interrupts += 1
         self._steps = 0
-        self.due = now + (self._patience(now) if self._interrupts == 1 else AGAIN_S)
+        self.due = now + (self._patience(now) if self._interrupts == 1 else self._pause(now))
 
     def _patience(self, now: float) -> float:
         """How long the handler has after the first interrupt, in seconds."""
@@ -187,6 +200,17 @@ class guarding:
         if not isinstance(self._invocation.reason, Cancelled) or (deadline is not None and now >= deadline):
             return CLEAN_UP_S
         return GRACE_S if deadline is None else min(GRACE_S, deadline - now)
+
+    def _pause(self, now: float) -> float:
+        """Until the handler, which goes on all the same, is interrupted again, in seconds.
+
+        Before its deadline it may have its reasons: what it says each time is to be read by a person, so ever longer.
+        """
+        deadline = self._invocation.deadline
+        if deadline is not None and now >= deadline:
+            return AGAIN_S
+        pause_s: float = min(AGAIN_S * 2 ** min(self._interrupts, 10), LONGEST_PAUSE_S)
+        return pause_s if deadline is None else min(pause_s, deadline - now)
 
     def _is_moving(self, frame: FrameType | None) -> bool:
         """Whether Python's own code is at work in `frame`, and not blocked there."""
@@ -198,10 +222,7 @@ class guarding:
 
     def _place(self, frame: FrameType | None) -> str:
         """Where the handler is: in what runs, or, if that is only its loop, in what it waits for."""
-        try:
-            return frames.place(frame) or frames.place_awaited(self._invocation.coroutine)
-        except Exception:
-            return ""  # a job has to be ended even if nobody can tell where it was
+        return _told(lambda: frames.place(frame) or frames.place_awaited(self._invocation.coroutine))
 
     # apart ------------------------------------------------------------------------------------------------------
 
@@ -250,11 +271,43 @@ class guarding:
         return self._taken is not None and interrupts.HAS_TIMER
 
     def _own_thread(self) -> int | None:
-        """The thread whose children are the job's; None for all, when no other job runs in this process."""
-        return None if len(_open) == 1 else self._thread
+        """The thread whose children are the job's; None for all, where the job is the program's main affair.
+
+        That is in the main thread, if no other job runs. Elsewhere the program has children of its own.
+        """
+        return None if self._taken is not None and len(_open) == 1 else self._thread
 
     def _end_children(self) -> None:
         children.kill(self._found, self._before, self._own_thread())
+
+
+def end_for_call(invocation: Invocation) -> NoReturn:
+    """End the job here and now, as at its deadline: a call of the handler's finds no time left. From any thread."""
+    here = sys._getframe()
+    place = _told(lambda: frames.place(here, is_known=True) or frames.place_awaited(invocation.coroutine))
+    invocation.cancel(_timed_out(invocation, place))
+    assert invocation.reason is not None
+    raise invocation.reason
+
+
+def ended_with_call(invocation: Invocation, failure: BaseException) -> DeadlineExceeded:
+    """The verdict on a job whose call has failed with `failure` because the job's time was up."""
+    from .tracebacks import trace_of
+
+    verdict = _timed_out(invocation, _told(lambda: frames.place_raised(trace_of(failure))))
+    verdict.__cause__ = failure
+    return verdict
+
+
+def _timed_out(invocation: Invocation, place: str) -> DeadlineExceeded:
+    return DeadlineExceeded(f"timed out after {time.monotonic() - invocation.started:.1f} s{_at(place)}")
+
+
+def _told(find: Callable[[], str]) -> str:
+    try:
+        return find()
+    except Exception:
+        return ""  # a job has to be ended even if nobody can tell where it was
 
 
 def _at(place: str) -> str:

@@ -7,6 +7,7 @@ itself installs is its own affair: it works, and it stays.
 
 from __future__ import annotations
 
+import _thread
 import os
 import time
 
@@ -37,10 +38,11 @@ _NAMES = {int(_signal.SIGINT): "SIGINT", int(_signal.SIGTERM): "SIGTERM"}
 # If a signal goes astray the timer comes again by itself; so odd that our timer is known by it.
 REPEAT_S = 0.049_999
 SHORTEST_S = 0.001
+# Who is to wait longer looks in between: no system takes every delay, and a context may say that 10^15 s are left.
+LONGEST_S = 86_400.0
 # `timeout` and its like send a signal to the process and then to its group: that is one signal.
 SAME_SIGNAL_S = 0.02
 
-_watches: list[Watch] = []
 _taken: list[Taken] = []
 _missed: list[int] = []
 _is_hooked = False
@@ -51,10 +53,11 @@ _is_looking = False
 class Taken:
     """What one job has taken over, and how to give it back."""
 
-    __slots__ = ("_alarm_due", "_alarm_every_s", "_handlers", "_watch")
+    __slots__ = ("_alarm_due", "_alarm_every_s", "_handlers", "thread", "watch")
 
     def __init__(self, watch: Watch) -> None:
-        self._watch = watch
+        self.watch = watch
+        self.thread = _thread.get_ident()
         self._handlers: dict[int, Any] = {}
         # Of the timer that ran before, and of the handler that it belongs to.
         self._alarm_due: float | None = None
@@ -76,24 +79,17 @@ class Taken:
         except BaseException:
             self.put_handlers_back()
             raise
-        _hook_forks()
-        if _ALARM in self._handlers:
-            left_s, self._alarm_every_s = _signal.setitimer(_signal.ITIMER_REAL, 0)
-            if left_s:
-                self._alarm_due = time.monotonic() + left_s
-        _taken.append(self)
-        _watches.append(self._watch)
-        _arm()
-        while _missed:
-            _on_stop(_missed.pop(), None)
+        try:
+            self._begin()
+        except BaseException:  # of a timer of before that has gone off meanwhile
+            self.give_back()
+            raise
         return True
 
     def give_back(self) -> None:
         """All as it was before, but for what the job itself has put in the place of ours."""
-        if self not in _taken:
-            return  # in a child that the job has forked: done already
-        _watches.remove(self._watch)
-        _taken.remove(self)
+        if self in _taken:
+            _taken.remove(self)
         if _ALARM not in self._handlers:
             _arm()
         elif _signal.getitimer(_signal.ITIMER_REAL)[1] == REPEAT_S:
@@ -104,7 +100,7 @@ class Taken:
         if is_alarm_ours and self._alarm_due is not None:
             left_s = max(self._alarm_due - time.monotonic(), SHORTEST_S)
             _signal.setitimer(_signal.ITIMER_REAL, left_s, self._alarm_every_s)
-        while _missed and not _watches:
+        while _missed and not _taken:
             _signal.raise_signal(_missed.pop())
 
     def put_handlers_back(self) -> None:
@@ -128,6 +124,17 @@ class Taken:
         """When the timer of before goes off."""
         return self._alarm_due
 
+    def _begin(self) -> None:
+        _hook_forks()
+        if _ALARM in self._handlers:
+            left_s, self._alarm_every_s = _signal.setitimer(_signal.ITIMER_REAL, 0)
+            if left_s:
+                self._alarm_due = time.monotonic() + left_s
+        _taken.append(self)
+        _arm()
+        while _missed:
+            _on_stop(_missed.pop(), None)
+
     def _take(self, number: int, handler: Callable[[int, FrameType | None], None]) -> None:
         if _signal.getsignal(number) is not handler:
             self._handlers[number] = _signal.signal(number, handler)
@@ -142,6 +149,16 @@ def poke() -> None:
         import threading
 
         _signal.pthread_kill(threading.main_thread().ident or 0, _ALARM)
+
+
+def keep_armed() -> None:
+    """Set the timer again if the job has switched it off: a decorator for timeouts ends with `signal.alarm(0)`.
+
+    Not from another thread, which may come while all is given back: the timer would end the process.
+    """
+    is_ours = HAS_TIMER and _taken and _taken[-1].thread == _thread.get_ident()
+    if is_ours and not _signal.getitimer(_signal.ITIMER_REAL)[0]:
+        _arm()
 
 
 def _on_alarm(number: int, frame: FrameType | None) -> None:
@@ -165,8 +182,8 @@ def _reason_to_raise(now: float, frame: FrameType | None) -> BaseException | Non
         for taken in tuple(_taken):
             taken.pass_on_alarm(now, frame)
         # The outermost first: when its time is up, that of the inner ones is.
-        for watch in tuple(_watches):
-            reason = watch.look(now, frame)
+        for taken in tuple(_taken):
+            reason = taken.watch.look(now, frame)
             if reason is not None:
                 return reason
         return None
@@ -176,11 +193,11 @@ def _reason_to_raise(now: float, frame: FrameType | None) -> BaseException | Non
 
 def _on_stop(number: int, frame: FrameType | None) -> None:
     global _is_looking
-    if not _watches:
+    if not _taken:
         _missed.append(number)  # while the signals are taken, or given back: whoever does it sees to it
         return
     now = time.monotonic()
-    before = [watch.stopped_at for watch in _watches if watch.stopped_at is not None]
+    before = [taken.watch.stopped_at for taken in _taken if taken.watch.stopped_at is not None]
     if before:
         if now - max(before) > SAME_SIGNAL_S:
             _end_by(number)
@@ -188,8 +205,8 @@ def _on_stop(number: int, frame: FrameType | None) -> None:
     was_looking = _is_looking
     try:
         _is_looking = True
-        for watch in tuple(_watches):
-            watch.stop(now, _NAMES[number], frame)
+        for taken in tuple(_taken):
+            taken.watch.stop(now, _NAMES[number], frame)
     finally:
         _is_looking = was_looking
     _on_alarm(number, frame)
@@ -199,10 +216,10 @@ def _arm() -> None:
     """Set the timer to the next moment at which somebody has to look."""
     if not HAS_TIMER or _signal.getsignal(_ALARM) is not _on_alarm:
         return  # the job has an alarm of its own now
-    dues = [watch.due for watch in _watches if watch.due is not None]
-    dues += [due for taken in _taken if (due := taken.alarm_due()) is not None]
+    dues = [due for taken in _taken for due in (taken.watch.due, taken.alarm_due()) if due is not None]
     if dues:
-        _signal.setitimer(_signal.ITIMER_REAL, max(min(dues) - time.monotonic(), SHORTEST_S), REPEAT_S)
+        delay_s = min(max(min(dues) - time.monotonic(), SHORTEST_S), LONGEST_S)
+        _signal.setitimer(_signal.ITIMER_REAL, delay_s, REPEAT_S)
     else:
         _signal.setitimer(_signal.ITIMER_REAL, 0)
 
@@ -225,5 +242,4 @@ def _let_go() -> None:
     for taken in reversed(_taken):
         taken.put_handlers_back()
     _taken.clear()
-    _watches.clear()
     _missed.clear()

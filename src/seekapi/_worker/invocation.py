@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from .. import _redaction, _settings, errors
@@ -103,6 +104,7 @@ def _handler(fn: Any, setup: Setup | None, settings: JobSettings | None) -> Hand
 
 def _answer(event: Any, context: Any, fn: UserFn | UserFunction) -> Envelope:
     request_id: object = None
+    pid = os.getpid()
     log = logs.RunLog(None, None, 1, _redaction.Redactor())
     with log:
         try:
@@ -115,7 +117,10 @@ def _answer(event: Any, context: Any, fn: UserFn | UserFunction) -> Envelope:
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
-            return _failure(error, request_id, log)
+            if _is_exit_of_fork(error, pid):
+                raise
+            code, message = log.verdict or log.conclude(error)
+            return envelopes.failure(code, message, request_id)
 
 
 def _run(event: Any, lambda_context: Any, function: UserFunction, log: logs.RunLog) -> None:
@@ -136,9 +141,18 @@ def _run(event: Any, lambda_context: Any, function: UserFunction, log: logs.RunL
         delivery_deadline=deadline.delivery_deadline(started, remaining_s),
         kill_at=None if remaining_s is None else started + remaining_s,
         outer=current.invocation_of(job_context),
+        started=started,
     )
-    with current.entered(invocation), guard.guarding(invocation, started) as guarded:
-        _Attempt(event, job_context, invocation, log).work(function, guarded)
+    with current.entered(invocation), guard.guarding(invocation) as guarded:
+        attempt = _Attempt(event, job_context, invocation, log)
+        try:
+            attempt.work(function, guarded)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:
+            if not _is_exit_of_fork(error, attempt.pid):
+                guarded.say(log.conclude, error)
+            raise
 
 
 class _Attempt:
@@ -151,6 +165,7 @@ class _Attempt:
         self._context = context
         self._invocation = invocation
         self._log = log
+        self.pid = os.getpid()
         self._job: Job | AsyncJob | None = None
 
     def work(self, function: UserFunction, guarded: guarding) -> None:
@@ -222,6 +237,8 @@ class _Attempt:
                 outcome = guarded.call(self._finish, outcome.value, apart=True)
             result = outcome
         except BaseException as error:
+            if _is_exit_of_fork(error, self.pid):
+                raise
             failure = error
         # Whatever the handler made of it: what has ended the job is the verdict.
         failure = self._reason_of(failure)
@@ -243,7 +260,7 @@ class _Attempt:
             return None
         if issubclass(type(failure), errors.TransportTimeout) and invocation.is_late(deadline.SHORTEST_BUDGET_S):
             # Its call ended because the job's time did.
-            return errors.DeadlineExceeded(f"the job's time was up: {failure}")
+            return guard.ended_with_call(invocation, failure)
         return failure
 
     def _perform(self, function: UserFunction, job_input: Any) -> _Result | _Unfinished:
@@ -296,6 +313,8 @@ class _Attempt:
         operations.deliver(self._invocation, self._context, result.value, result.text, key)
 
     def _end(self) -> None:
+        if self.pid != os.getpid():
+            return  # a fork: all that is its parent's, who still works with it
         if self._job is not None:
             self._job.end()
         self._invocation.backend.settle()
@@ -357,15 +376,6 @@ def _request_id_of(context: Any, redactor: _redaction.Redactor) -> str | int | f
         return None
 
 
-def _failure(error: BaseException, request_id: object, log: logs.RunLog) -> Envelope:
-    """The envelope for what went wrong. The whole traceback, redacted, goes to the log."""
-    code, message = envelopes.WORKER_ERROR, "the job failed with an error that cannot be shown"
-    try:
-        code = envelopes.code_shown(envelopes.code_of(error), log.redactor)
-        message = envelopes.message_shown(envelopes.message_of(error), log.redactor)
-        log.failure(error, code)
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
-    except BaseException:  # noqa: S110 (a broken log handler, or a hostile error, must not cost the answer)
-        pass
-    return envelopes.failure(code, message, request_id)
+def _is_exit_of_fork(error: BaseException, pid: int) -> bool:
+    """Whether it ends a process that the handler has forked, and not the job: that is its parent's."""
+    return issubclass(type(error), SystemExit) and os.getpid() != pid

@@ -12,6 +12,7 @@ import sys
 from .. import _redaction, _settings
 from .._protocol import envelopes
 from . import log_lines, logs, tracebacks
+from .frames import open_to_interrupts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class JobLog(_Adapter):
         extra = kwargs.get("extra")
         return msg, {**kwargs, "extra": {**(extra if isinstance(extra, dict) else {}), logs.RUN: self.run_log}}
 
+    @open_to_interrupts  # what a log handler does is not ours
     def log(self, level: int, msg: Any, *args: Any, **kwargs: Any) -> None:
         """All of debug(), info() ... come through here."""
         try:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 
 from .. import errors
+from .._protocol import envelopes
+from .frames import open_to_interrupts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ class RunLog:
     nothing. `redactor` may be replaced when more is known: the next record is masked with that.
     """
 
-    __slots__ = ("_adapter", "_token", "attempt", "job_uuid", "redactor", "request_id")
+    __slots__ = ("_adapter", "_token", "attempt", "job_uuid", "redactor", "request_id", "verdict")
 
     def __init__(self, job_uuid: object, request_id: object, attempt: int, redactor: Redactor) -> None:
         self.job_uuid = job_uuid
@@ -52,6 +54,8 @@ class RunLog:
         self.attempt = attempt
         self.redactor = redactor
         self._adapter: Log | None = None
+        # Code and message of what has ended the job, once that is told.
+        self.verdict: tuple[str, str] | None = None
 
     def __enter__(self) -> RunLog:
         self._token = _current.set(self)
@@ -70,13 +74,34 @@ class RunLog:
             self._adapter = log_records.JobLog(self)
         return self._adapter
 
-    def failure(self, error: BaseException, code: str) -> None:
-        """What ended the job: code, type and text, the user's own line, and how it came to it. Never raises."""
+    def conclude(self, error: BaseException) -> tuple[str, str]:
+        """Code and message of what has ended the job, also kept as `verdict`; all that there is to it is logged.
+
+        Whatever the error does, or a log handler, there is a verdict (KeyboardInterrupt and GeneratorExit aside).
+        """
+        self.verdict = envelopes.WORKER_ERROR, "the job failed with an error that cannot be shown"
+        try:
+            # Asked for once: it is the user's own code, and may take its time.
+            text = envelopes.text_of(error)
+            code = envelopes.code_shown(envelopes.code_of(error), self.redactor)
+            self.verdict = code, envelopes.message_shown(envelopes.message_of(error, text), self.redactor)
+            self.failure(error, code, text)
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException:  # noqa: S110 (a broken log handler, or a hostile error, must not cost the answer)
+            pass
+        return self.verdict
+
+    def failure(self, error: BaseException, code: str, text: str | None = None) -> None:
+        """What ended the job: code, type and text, the user's own line, and how it came to it. Raises no Exception.
+
+        The error is not asked for its `text` if that is known.
+        """
         try:
             from . import log_records
 
-            message, fields = _failure(error, code, self.redactor)
-            log_records.prepare().error("job failed: %s", message, extra={**fields, RUN: self})
+            message, fields = _failure(error, code, self.redactor, envelopes.text_of(error) if text is None else text)
+            _hand_over(log_records.prepare(), message, {**fields, RUN: self})
         except Exception:  # noqa: S110 (a user's log handler that is broken)
             pass
 
@@ -109,32 +134,35 @@ def _say(level: str, message: str, details: tuple[object, ...]) -> None:
         pass
 
 
-def _failure(error: BaseException, code: str, redactor: Redactor) -> tuple[str, dict[str, object]]:
+@open_to_interrupts  # what a log handler does is not ours
+def _hand_over(logger: Logger, message: str, fields: dict[str, object]) -> None:
+    logger.error("job failed: %s", message, extra=fields)
+
+
+def _failure(error: BaseException, code: str, redactor: Redactor, text: str) -> tuple[str, dict[str, object]]:
     """What stands behind "job failed: ", and the fields of the record."""
-    from .._protocol import envelopes
     from . import tracebacks
 
     place = {name: value and redactor.start(value, LONGEST_LINE, "…") for name, value in _place(error).items()}
     is_verdict = issubclass(type(error), _VERDICTS)
     kind = envelopes.name_of(type(error))
-    text = envelopes.message_of(error) if is_verdict else f"{kind}: {envelopes.text_of(error)}"
+    has_own_code = is_verdict or code != envelopes.WORKER_ERROR
+    told = envelopes.message_of(error, text) if has_own_code else f"{kind}: {text}"
     # In one line; where it had more, they are in the traceback.
-    shown = " ".join(envelopes.message_shown(text, redactor).split())
+    shown = " ".join(envelopes.message_shown(told, redactor).split())
     lines = [f"{code}: {shown}".rstrip(": "), *_problems(error, shown, redactor)]
     if place[WHERE]:
         lines.append(f"  at {place[WHERE]}   {place[LINE]}".rstrip())
     fields: dict[str, object] = {CODE: code, **place}
     # A verdict was meant, so there is nothing to trace, except where time was up and what it was made from.
     is_traced = not issubclass(type(error), _VERDICTS[:2]) or tracebacks.cause_of(error) is not None
-    if is_traced and not (story := tracebacks.of(error, redactor)).is_bare:
+    if is_traced and not (story := tracebacks.of(error, redactor, text)).is_bare:
         fields[TRACEBACK] = story.text
     return "\n".join(lines), fields
 
 
 def _problems(error: BaseException, shown: str, redactor: Redactor) -> list[str]:
     """Each problem of an InvalidInput that its text does not tell."""
-    from .._protocol import envelopes
-
     if not issubclass(type(error), errors.InvalidInput):
         return []
     try:

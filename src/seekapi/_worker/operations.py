@@ -12,8 +12,8 @@ import time
 from .. import _redaction, _settings
 from .._backends import choose_backend
 from .._protocol import json_text, routes, worker_calls
-from ..errors import ArgumentError, ConfigurationError, InvalidEvent, TransportTimeout
-from . import current, deadline, keys, logs
+from ..errors import ArgumentError, ConfigurationError, InvalidEvent
+from . import current, deadline, interrupts, keys, logs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -254,6 +254,7 @@ def check_context(operation: str, context: Context, *, local_mode: bool) -> None
         raise ConfigurationError(
             f"{operation}: not set: {', '.join(missing)}; so nothing can be delivered. "
             f"Set what is missing, or {_settings.LOCAL_MODE}=1 to write the results to disk instead."
+            + (f" (As it is set, {_settings.LOCAL_MODE} is off.)" if _settings.is_local_mode_unclear() else "")
         )
     routes.checked_api_base(context["api_base"])
     worker_calls.checked_secret(context["secret"])
@@ -293,7 +294,8 @@ def _event_text(event: Mapping[str, Any], field: str) -> str:
 def _deadline_of(operation: str, timeout: float, context: Context | None = None, extra_s: float = 0.0) -> float:
     """When the call has to be over: by its own timeout, and by the job's deadline.
 
-    Raises what has ended the job, if it has ended; TransportTimeout if it is about to.
+    Raises what has ended the job, if it has ended. If there is no time left for a call that delivers, it has: a handler
+    that takes that for an error, and goes on without the call, must not have succeeded.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout < float("inf"):
         raise ArgumentError(f"{operation}: timeout must be a number of seconds, zero or more")
@@ -301,9 +303,12 @@ def _deadline_of(operation: str, timeout: float, context: Context | None = None,
     now = time.monotonic()
     if invocation is None:
         return now + timeout + extra_s
+    interrupts.keep_armed()
     invocation.refuse_if_ended()
     if context is not None and invocation.is_late(deadline.SHORTEST_BUDGET_S):
-        raise TransportTimeout(f"{operation}: no time left in this job", outcome="not_sent", retryable=False)
+        from . import guard
+
+        guard.end_for_call(invocation)
     return deadline.step_deadline(now, invocation.deadline, timeout + extra_s)
 
 
@@ -337,7 +342,8 @@ def _digest(*parts: str) -> str:
 def _file_type(name: str, file: FileArgument, content_type: str | None) -> str:
     from .._protocol import multipart
     from . import media_types
+    from .sources import path_of
 
     multipart.checked_name(name)
-    path = os.path.basename(os.fspath(file)) if isinstance(file, (str, os.PathLike)) else ""
+    path = os.path.basename(path_of(file)) if isinstance(file, (str, os.PathLike)) else ""
     return multipart.checked_media_type(content_type or media_types.guess(name, path))

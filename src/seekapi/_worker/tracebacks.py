@@ -56,9 +56,9 @@ class Story:
         self.may_be_seen = may_be_seen
 
 
-def of(error: BaseException, redactor: Redactor) -> Story:
-    """The whole story of an exception."""
-    writer = _Writer(redactor)
+def of(error: BaseException, redactor: Redactor, text: str | None = None) -> Story:
+    """The whole story of an exception; `text` is what it says itself, if that is known."""
+    writer = _Writer(redactor, {} if text is None else {id(error): text})
     writer.add(error, 0)
     text = "\n".join(writer.lines)
     if len(text) > LONGEST_TRACEBACK:
@@ -93,11 +93,12 @@ def members_of(error: BaseException) -> tuple[BaseException, ...]:
 class _Writer:
     """Writes one exception after the other into `lines`; `depth` is that of the groups around."""
 
-    def __init__(self, redactor: Redactor) -> None:
+    def __init__(self, redactor: Redactor, texts: dict[int, str]) -> None:
         self.lines: list[str] = []
         self.is_bare = True
         self.is_whole = True
         self._redactor = redactor
+        self._texts = texts
         self._seen: set[int] = set()
 
     def add(self, error: BaseException, depth: int) -> None:
@@ -170,7 +171,8 @@ class _Writer:
             self.lines.append(f"{margin}{line}".rstrip())
 
     def _message(self, error: BaseException) -> str:
-        text = self._shown(envelopes.text_of(error))
+        text = self._texts.get(id(error))
+        text = self._shown(envelopes.text_of(error) if text is None else text)
         return f"{_full_name(type(error))}: {text}" if text else _full_name(type(error))
 
     def _shown(self, text: str, length: int = LONGEST_MESSAGE) -> str:

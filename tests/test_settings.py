@@ -35,6 +35,22 @@ def test_every_other_word_means_off(word):
     assert not _settings.read({"SEEKAPI_LOCAL_MODE": word}).local_mode
 
 
+@pytest.mark.parametrize(
+    "word, told",
+    [("ture", 1), (" Y ", 1), ("enabled", 1), ("", 0), ("0", 0), ("NO", 0), ("false", 0), ("off", 0), ("1", 0)],
+)
+def test_a_word_that_may_have_meant_on_is_told_of_once(word, told, caplog, monkeypatch):
+    """A typing error would otherwise be found out by what the platform is missing."""
+    monkeypatch.setattr(_settings, "_is_warned", False)
+
+    with caplog.at_level("WARNING", "seekapi"):
+        for _ in range(3):
+            _settings.read({"SEEKAPI_LOCAL_MODE": word})
+
+    assert len(caplog.messages) == told
+    assert all(repr(word.strip()) in line and "stays off" in line for line in caplog.messages)
+
+
 def test_base_url_is_stripped_of_blanks_and_slashes():
     """`https://host/ ` and `https://host` are one."""
     assert _settings.read({"WORKER_API_BASE_URL": " https://api.example// "}).api_base_url == "https://api.example"

@@ -23,9 +23,10 @@ LEAST_MARGIN = 8 * 1024
 
 # What a secret looks like, and what stands in its place. As text: compiling them takes longer than a whole request, and
 # a run that goes well has nothing to mask. Each takes time in step with the length of any text, since a platform or a
-# document can put anything into a message: they start at a fixed word, and no run is gone through from two starts.
+# document can put anything into a message: they start at a fixed word, no run is gone through from two starts, and
+# where two repeats could share a run, a character that neither takes stands between them.
 _QUOTE = r"\\{0,4}['\"]"
-_OPENING = rf"[\[(]?\s*(?:b?{_QUOTE})?"
+_OPENING = rf"(?:[\[(]\s*)?(?:b?{_QUOTE})?"
 _SHAPES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"://[^\s/?#'\"<>]*@", f"://{MASK}@"),
     # The part behind the path may be absent, so that a path without one is gone through once.

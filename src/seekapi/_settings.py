@@ -17,6 +17,8 @@ API_BASE_URL = "WORKER_API_BASE_URL"
 INTERNAL_SECRET = "WORKER_INTERNAL_SECRET"
 CLIENT_URL = "SEEKAPI_URL"
 CLIENT_API_KEY = "SEEKAPI_API_KEY"
+CLIENT_USERNAME = "SEEKAPI_USERNAME"
+CLIENT_PASSWORD = "SEEKAPI_PASSWORD"
 LOCAL_MODE = "SEEKAPI_LOCAL_MODE"
 LOCAL_DIR = "SEEKAPI_LOCAL_DIR"
 LOCAL_FIXTURES = "SEEKAPI_LOCAL_FIXTURES"
@@ -29,8 +31,9 @@ LOG_LEVEL = "AWS_LAMBDA_LOG_LEVEL"
 DEFAULT_LOCAL_DIR_NAME = ".seekapi-local"
 # Far above any job input seen, far below what a small Lambda (128 MB) survives once parsed.
 DEFAULT_MAX_INPUT_BYTES = 32 * 1024 * 1024
-_SECRET_NAMES = (INTERNAL_SECRET, CLIENT_API_KEY, "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+_SECRET_NAMES = (INTERNAL_SECRET, CLIENT_API_KEY, CLIENT_PASSWORD, "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 TRUE_WORDS = ("1", "true", "yes", "on")
+FALSE_WORDS = ("", "0", "false", "no", "off")
 
 
 class Settings:
@@ -87,13 +90,24 @@ class LogSettings:
 
 
 class ClientSettings:
-    """Where the jobs API is, and what opens it."""
+    """Where the jobs API is, and what opens it: a login, if there is one, before the key."""
 
-    __slots__ = ("api_key", "https_proxy", "no_proxy", "url")
+    __slots__ = ("api_key", "https_proxy", "no_proxy", "password", "url", "username")
 
-    def __init__(self, *, url: str = "", api_key: str = "", https_proxy: str = "", no_proxy: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        url: str = "",
+        api_key: str = "",
+        username: str = "",
+        password: str = "",
+        https_proxy: str = "",
+        no_proxy: str = "",
+    ) -> None:
         self.url = url
-        self.api_key = api_key
+        self.api_key = "" if username or password else api_key
+        self.username = username
+        self.password = password
         self.https_proxy = https_proxy
         self.no_proxy = no_proxy
 
@@ -113,6 +127,8 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         return env.get(name, "").strip()
 
     local_mode = value(LOCAL_MODE).lower() in TRUE_WORDS
+    if not local_mode and is_local_mode_unclear(env):
+        _warn_of_local_mode(value(LOCAL_MODE))
     if local_mode and value(LAMBDA_FUNCTION_NAME):
         raise ConfigurationError(
             f"{LOCAL_MODE} is set inside AWS Lambda ({LAMBDA_FUNCTION_NAME} is set too): the results would never "
@@ -131,6 +147,12 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     )
 
 
+def is_local_mode_unclear(environ: Mapping[str, str] | None = None) -> bool:
+    """Whether local mode is off though whoever set the variable may have meant it to be on (`ture`, `y`, `enabled`)."""
+    env = os.environ if environ is None else environ
+    return env.get(LOCAL_MODE, "").strip().lower() not in (*TRUE_WORDS, *FALSE_WORDS)
+
+
 def read_client(environ: Mapping[str, str] | None = None) -> ClientSettings:
     """What `seekapi.Client` is not told by its caller."""
     env = os.environ if environ is None else environ
@@ -141,6 +163,8 @@ def read_client(environ: Mapping[str, str] | None = None) -> ClientSettings:
     return ClientSettings(
         url=value(CLIENT_URL),
         api_key=value(CLIENT_API_KEY),
+        username=value(CLIENT_USERNAME),
+        password=env.get(CLIENT_PASSWORD, ""),
         https_proxy=value("https_proxy") or value("HTTPS_PROXY"),
         no_proxy=value("no_proxy") or value("NO_PROXY"),
     )
@@ -160,6 +184,25 @@ def secrets(environ: Mapping[str, str] | None = None) -> list[str]:
     """The values of the environment that must not be seen; never raises."""
     env = os.environ if environ is None else environ
     return [env[name] for name in _SECRET_NAMES if env.get(name)]
+
+
+_is_warned = False
+
+
+def _warn_of_local_mode(value: str) -> None:
+    """Once per process: settings are read for every call."""
+    global _is_warned
+    if _is_warned:
+        return
+    _is_warned = True
+    import logging
+    from contextlib import suppress
+
+    with suppress(Exception):  # a closed stderr is no reason to lose a job
+        logging.getLogger("seekapi").warning(
+            "%s=%.40r is none of %s: local mode stays off (0 or no value says so without this warning)",
+            *(LOCAL_MODE, value, ", ".join(TRUE_WORDS)),
+        )
 
 
 def _default_local_dir() -> str:

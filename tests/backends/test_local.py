@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ from seekapi._backends import local_files
 from seekapi._backends.local_files import Folder
 from seekapi._protocol.messages import FileSegment
 from seekapi._redaction import Secret
-from seekapi.errors import ArgumentError, SerializationError, TransportTimeout
+from seekapi.errors import ArgumentError, LocalWriteError, SerializationError, TransportTimeout
 
 
 def _without_hard_links(*args, **kwargs):
@@ -431,3 +432,33 @@ def test_informing_the_platform_is_nothing_here(local):
     local.backend.settle()
 
     assert not local.base.exists()
+
+
+def test_a_relative_folder_is_the_one_of_the_start(tmp_path, monkeypatch, local_with):
+    """A handler that goes to another folder takes its results and its fixtures along to none; rows keep the path."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "fixtures.json").write_text('{"charge": {"limit_reached": true}}')
+    monkeypatch.chdir(tmp_path)
+    local = local_with(Path("out"), fixtures="fixtures.json")
+    local.push("first")
+
+    monkeypatch.chdir("elsewhere")
+    local.push("second")
+    local.file("a.txt", b"a")
+
+    assert local.charge("k") == {"limit_reached": True}
+    assert os.listdir() == []
+    monkeypatch.chdir(tmp_path)
+    assert [row["data"] for row in local.rows("data_pushes.jsonl")] == ["first", "second"]
+    assert local.stored() == {"a.txt": b"a"}
+    assert local.rows("file_pushes.jsonl")[0]["stored_path"] == os.path.join("out", "j1", "files", "a.txt")
+
+
+def test_a_folder_that_is_gone_is_no_start(tmp_path, monkeypatch, local_with):
+    """A relative folder then leads nowhere; the push says so."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+
+    with pytest.raises(LocalWriteError):
+        local_with(Path("out")).push(1)

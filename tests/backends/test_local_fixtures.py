@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
+import traceback
 
 import pytest
 
@@ -104,6 +106,28 @@ def test_a_check_answers_with_what_would_be_warned_of(write, caplog):
     assert caplog.records == []
 
 
+@pytest.mark.parametrize(
+    "content, told",
+    [
+        ({"charge": {"limit_reached": "yes"}}, '"charge.limit_reached" is true or false'),
+        ({"charge": {"limit_reached": None, "ok": True}}, '"charge.limit_reached" is true or false'),
+        ({"charge": {"metered_event_count": True}}, '"charge.metered_event_count" is a whole number'),
+        (
+            {"charge": {"ok": 1}, "get_job": {"status": 1}},
+            '"charge.ok" is true or false; the platform\'s "get_job.status"',
+        ),
+        ({"charge": {"ok": False, "metered_event_count": 7, "limit_reached": True, "more": 1}}, ""),
+        ({"get_job": {"status": "RUNNING", "response_json": None}}, ""),
+    ],
+)
+def test_a_field_of_another_type_is_told_of(write, content, told):
+    """1.0.5 answered with it, so it is no error; a handler that trusts it errs on the platform."""
+    path = write(content)
+
+    assert told in fixtures.check(path) and bool(told) == bool(fixtures.check(path))
+    assert fixtures.charge_reply(path) == content.get("charge")
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"{'a': 1}", b'{"charge": {"n": NaN}}', b"\xff"])
 def test_what_is_not_json_is_refused(write, content):
     """NaN is no number; the message names the variable and the file, and quotes nothing."""
@@ -121,7 +145,11 @@ def test_a_missing_file_is_a_file_not_found_error_too(tmp_path):
     """The promise of 1.0, in the tree of 2.0."""
     with pytest.raises(FileNotFoundError, match="SEEKAPI_LOCAL_FIXTURES names a file that is not there") as caught:
         fixtures.job(str(tmp_path / "no"))
-    assert isinstance(caught.value, ConfigurationError)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert isinstance(again, ConfigurationError) and isinstance(again, FileNotFoundError)
+    shown = "".join(traceback.format_exception_only(type(again), again))
+    assert type(again).__name__ == "ConfigurationError"
+    assert shown.startswith("seekapi.errors.ConfigurationError: ") and str(tmp_path / "no") in shown
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path):

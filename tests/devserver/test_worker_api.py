@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 
 import pytest
 
 from devserver.platforms import NOON, SECRET, Dev, files_of, form
 from seekapi._devserver import changes, records, uploads
-from seekapi._devserver.exchange import Refusal
+from seekapi._devserver.exchange import RecordGone, Refusal
+from seekapi._protocol import json_text
 from seekapi._protocol.messages import Headers
 
 
@@ -330,6 +332,29 @@ def test_an_upload_that_breaks_off_leaves_nothing(dev, claimed):
     assert files_of(dev.store) == []
 
 
+@pytest.mark.skipif(os.name == "nt", reason="what is open cannot be removed there")
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_file_for_a_record_that_was_removed_is_refused(tmp_path, begun):
+    """507 with the reason, whether the folder went before the file or in its middle; no crash of the server."""
+    with Dev(tmp_path / "data") as dev:
+        claimed = dev.started({})
+        body, content_type = form(claimed.token, "a", b"x" * 1_000)
+        upload = uploads.Upload(dev.store.files, content_type)
+        if begun:
+            upload.feed(body[:-500])
+        shutil.rmtree(tmp_path / "data")
+
+        with pytest.raises(RecordGone) as caught:
+            upload.feed(body[-500:] if begun else body)
+            upload.finish()
+        upload.discard()
+        answer = dev.app.refused(caught.value, "/v1/internal/jobs/j/push/file")
+        seen = push_file(dev, claimed)
+
+    assert answer.status == seen.status == 507
+    assert "restart the server" in json.loads(answer.body)["error"]["message"]
+
+
 def test_a_file_is_on_the_disk_before_its_row(dev, claimed, monkeypatch):
     """fsync of the file, its name, fsync of the folder; then the row."""
     done = []
@@ -609,3 +634,23 @@ def test_the_events_tell_the_status(dev, claimed):
     assert told == ["queued", "processing", "completed", "queued", "processing", "cancelled"]
     with dev.store.read() as reader:
         assert records.job_of(reader, job_id).status == "cancelled"
+
+
+def test_what_was_accepted_is_shown(dev):
+    """However deep an input, a push or a justification may be, every view of the job that wraps it is an answer."""
+
+    def nested(depth):
+        return [nested(depth - 1)] if depth else 0
+
+    deepest = json_text.MAX_DEPTH
+    claimed = dev.started({"a": nested(deepest - 1)})
+    pushed = push(dev, claimed, nested(deepest)).status
+    fields = {"execution_token": claimed.token, "idempotency_key": "k", "count": 1, "justification": {"a": nested(400)}}
+    charged = dev.worker(claimed.attempt.job_id, "charge", fields).status
+
+    one = f"/jobs/{claimed.attempt.job_id}"
+    asked = [dev.ask("GET", path) for path in ("/jobs", one, f"{one}/events")]
+    assert (pushed, charged, [seen.status for seen in asked]) == (200, 200, [200, 200, 200])
+    assert all(json_text.decode(seen.body) for seen in asked)
+    assert push(dev, claimed, nested(deepest + 1)).status == 400
+    assert dev.ask("POST", "/jobs", {"a": nested(deepest)}).status == 422

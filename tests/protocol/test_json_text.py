@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import random
+import subprocess
+import sys
 
 import pytest
 
 from seekapi import SerializationError
-from seekapi._protocol import json_text
+from seekapi._protocol import json_faults, json_text
+from seekapi._worker import frames
 
 CIRCULAR: list[object] = []
 CIRCULAR.append(CIRCULAR)
@@ -32,6 +36,10 @@ def nested(depth: int) -> object:
         ({("a", 1): 1}, "data", "key of type tuple"),
         (CIRCULAR, "data[0]", "refers back to itself"),
         ((x for x in ()), "data", "of type generator"),
+        ([{"n": 10**5000}], "data[0].n", "is an integer of more than 4300 digits"),
+        ({10**5000: 1}, "data", "has a key that is an integer of more than 4300 digits"),
+        ({float("nan"): 1}, "data", "has a key that is NaN"),
+        ({1: [{2: object()}]}, 'data["1"][0]["2"]', "of type object"),
     ],
 )
 def test_what_is_not_json_is_refused_with_its_path(value, path, reason):
@@ -53,6 +61,173 @@ def test_what_is_nested_too_deeply_is_refused():
     """A RecursionError does not get out."""
     with pytest.raises(SerializationError, match="nested too deeply"):
         json_text.encode(nested(100_000))
+
+
+@pytest.mark.parametrize("make", [nested, lambda depth: {"a": nested(depth - 1)}])
+@pytest.mark.parametrize("indent", [None, 2])
+def test_the_depth_that_may_travel_is_one_number(make, indent):
+    """On every Python and with any recursion limit; the error shows the beginning of the way."""
+    assert json_text.encode(make(json_text.MAX_DEPTH), indent=indent)
+    assert json_text.encode(make(json_text.MAX_DEPTH + 1), indent=indent, wrapping=1)
+
+    with pytest.raises(SerializationError, match="more than 500 deep") as caught:
+        json_text.encode(make(json_text.MAX_DEPTH + 1), indent=indent)
+
+    assert caught.value.path.startswith("data") and len(caught.value.path) < 120
+
+
+def test_what_may_travel_may_do_so_in_something_of_ours():
+    """A page of jobs with the deepest input is still read, also by somebody who is called by many."""
+    text = json_text.encode(nested(json_text.MAX_DEPTH))
+    levels = json_text.WRAPPING
+
+    def read(frame_count):
+        return read(frame_count - 1) if frame_count else json_text.parse("[" * levels + text + "]" * levels)
+
+    value = read(250)
+    with pytest.raises(json_text.JsonError, match="more than 500 deep"):
+        json_text.parse("[" * (levels + 1) + text + "]" * (levels + 1))
+
+    assert json_text.encode(value, wrapping=levels) == "[" * levels + text + "]" * levels
+
+
+def depth_of(text):
+    """Character by character."""
+    depth = deepest = 0
+    is_text = is_escaped = False
+    for character in text:
+        if is_text:
+            is_text = is_escaped or character != '"'
+            is_escaped = not is_escaped and character == "\\"
+        elif character == '"':
+            is_text = True
+        elif character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+def made_up(chance, depth):
+    """JSON with all that might be taken for structure in its strings."""
+    pieces = ["[", "]", "{", "}", '"', "\\", "a", "\ud800", "é", ",", ":"]
+    if depth == 0 or chance.random() < 0.2:
+        return "".join(chance.choices(pieces, k=chance.randrange(5)))
+    inside = [made_up(chance, depth - 1) for _ in range(chance.randrange(1, 4))]
+    return inside if chance.random() < 0.5 else {made_up(chance, 0): item for item in inside}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_depth_of_a_text_is_that_of_its_arrays_and_objects(seed):
+    """What stands in strings is text, however it is escaped."""
+    value = made_up(random.Random(seed), seed % 10)
+    for text in (json.dumps(value), json.dumps(value, ensure_ascii=False), json.dumps(value, indent=1)):
+        deepest = depth_of(text)
+
+        assert not json_faults.is_nested_deeper(text, deepest)
+        assert json_faults.is_nested_deeper(text, deepest - 1)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 900, '{"a":' * 900, "[1," * 900 + '"]', "[]," * 900 + "[" * 900, '["]]",' * 900]
+)
+def test_a_text_that_breaks_off_is_as_deep_as_it_got(text):
+    """A parser meets the depth before it meets the end."""
+    assert json_faults.is_nested_deeper(text, 899) and not json_faults.is_nested_deeper(text, 910)
+
+
+@pytest.mark.parametrize(
+    "made", ["json_text.decode(b'[' * 200_000)", "json_text.encode(deep)", "json_text.encode(linked)"]
+)
+def test_depth_ends_no_process(made):
+    """Who raised the recursion limit, as one does for algorithms, gets an error and not a crash."""
+    program = (
+        "import dataclasses, sys; sys.setrecursionlimit(10**6)\n"
+        "from seekapi._protocol import json_text\n"
+        "@dataclasses.dataclass\n"
+        "class Node:\n"
+        "    next: object\n"
+        "deep, linked = None, None\n"
+        "for _ in range(200_000): deep, linked = [deep], Node(linked)\n"
+        "try:\n"
+        f"    {made}\n"
+        "except ValueError as error:\n"
+        "    print(str(error)[-60:], flush=True)\n"
+        "    import os; os._exit(0)\n"  # to free what is that deep is for Python to survive
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+
+    assert (done.returncode, "nested too deeply" in done.stdout) == (0, True), done.stderr
+
+
+class Broken(dict):
+    def items(self):
+        raise RuntimeError("secret")
+
+
+class Faceless:
+    @property
+    def __class__(self):
+        raise ZeroDivisionError("secret")
+
+
+@pytest.mark.parametrize(
+    "make, reason",
+    [
+        (lambda: Broken(a=1), r"^data\.x\[1\] cannot be read: RuntimeError$"),
+        (Faceless, r"^data\.x\[1\] is of type Faceless"),
+    ],
+)
+def test_a_class_that_raises_has_no_json_form(make, reason):
+    """What it raises is its own affair; the error says where it is, and quotes nothing."""
+    with pytest.raises(SerializationError, match=reason) as caught:
+        json_text.encode({"x": [0, make()]})
+
+    assert caught.value.__context__ is None
+
+
+def test_the_search_for_a_fault_is_interruptible():
+    """It only looks, and a large result takes it seconds: the end of a job's time may strike there."""
+    seen = []
+
+    class Watching(dict):
+        def items(self):
+            seen.append(sys._getframe(1))
+            return super().items()
+
+    class Model:
+        def model_dump(self, mode):
+            seen.append(sys._getframe(1))
+            return 1
+
+    with pytest.raises(SerializationError):
+        json_text.encode([Watching(a=object()), {(): 1}])
+    assert json_text.encode({b: Model() for b in [Model()]}) == '{"1": 1}'
+
+    assert {frame.f_code.co_filename.rpartition("_")[2] for frame in seen} >= {"faults.py", "forms.py"}
+    assert all(frames.is_interruptible(frame) for frame in seen if "json_" in frame.f_code.co_filename)
+
+
+def test_only_the_way_to_the_fault_is_put_into_words():
+    """For each of a million parts that would take longer than all the rest."""
+    asked = []
+
+    class Key(str):
+        def isidentifier(self):
+            asked.append(self)
+            return True
+
+        __str__ = __repr__ = isidentifier
+
+    value = {Key(f"k{number}"): [number, number] for number in range(1000)}
+    value["last"] = {"odd": object()}
+
+    with pytest.raises(SerializationError, match=r"^data\.last\.odd is of type object"):
+        json_text.encode(value)
+
+    assert asked == []
 
 
 @pytest.mark.parametrize(

@@ -309,3 +309,13 @@ def _idle_connection(port, kind=PlainStream):
     theirs.setblocking(False)
     route = Route(Target(False, "host", port, "/"), None, guarded=False)
     return Connection(route, kind(theirs), time.monotonic(), 0.0), ours
+
+
+def test_a_connection_that_was_never_made_goes_without_a_word(monkeypatch):
+    """As copy.deepcopy() leaves one behind when it meets the socket."""
+    said = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+
+    Connection.__new__(Connection)
+
+    assert said == []

@@ -2,7 +2,8 @@
 
 A JSON object, all members optional: `charge` (the reply to every charge), `get_job` (what get_job_fixture returns),
 `input` (the job input of events that carry no URL). Read anew for every question, so that answers are fresh copies
-and an edit counts at once. What else stands in it is ignored, as 1.0 did, and warned of once.
+and an edit counts at once. What else stands in it is ignored, and what has an odd type answered, as 1.0 did; both are
+warned of once.
 """
 
 from __future__ import annotations
@@ -21,12 +22,33 @@ if TYPE_CHECKING:
 
 VARIABLE = "SEEKAPI_LOCAL_FIXTURES"
 MEMBERS = ("input", "charge", "get_job")
+# What the platform answers with, where that is known.
+_KINDS: tuple[tuple[str, str, type, str], ...] = (
+    ("charge", "ok", bool, "true or false"),
+    ("charge", "metered_event_count", int, "a whole number"),
+    ("charge", "limit_reached", bool, "true or false"),
+    ("get_job", "status", str, "a text"),
+)
 # Warnings that were given: the file is read for every question, and to be told once is enough.
 _given: set[str] = set()
 
 
 class MissingFixturesError(ConfigurationError, FileNotFoundError):
-    """The variable names a file that is not there. FileNotFoundError is the promise of seekapi 1.0."""
+    """The variable names a file that is not there. FileNotFoundError is the promise of seekapi 1.0.
+
+    It reads as the class that is told of in public.
+    """
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _missing, self.args
+
+
+MissingFixturesError.__module__, MissingFixturesError.__qualname__ = ConfigurationError.__module__, "ConfigurationError"
+MissingFixturesError.__name__ = "ConfigurationError"
+
+
+def _missing(text: str) -> MissingFixturesError:
+    return MissingFixturesError(text)
 
 
 def charge_reply(path: str) -> dict[str, Any] | None:
@@ -88,10 +110,15 @@ def _read(path: str) -> dict[str, Any]:
 
 
 def _warning(path: str, found: dict[str, Any]) -> str:
+    told = []
     unknown = [name for name in found if name not in MEMBERS]
-    if not unknown:
-        return ""
-    return f"{VARIABLE}: {path}: {_quoted(unknown)} is ignored; known are {_quoted(MEMBERS)}"
+    if unknown:
+        told.append(f"{_quoted(unknown)} is ignored; known are {_quoted(MEMBERS)}")
+    for member, field, kind, shown in _KINDS:
+        answer = found.get(member)
+        if isinstance(answer, dict) and field in answer and type(answer[field]) is not kind:
+            told.append(f"the platform's {_quoted((f'{member}.{field}',))} is {shown}")
+    return f"{VARIABLE}: {path}: {'; '.join(told)}" if told else ""
 
 
 def _quoted(names: Iterable[str]) -> str:
@@ -108,7 +135,10 @@ def _load(path: str) -> dict[str, Any]:
                 raise OSError(errno.EINVAL, "not a regular file")
             found = json_text.decode(file.read())
     except FileNotFoundError:
-        problem = MissingFixturesError(f"{VARIABLE} names a file that is not there: {path}")
+        problem = MissingFixturesError(
+            f"{VARIABLE} names a file that is not there: {os.path.abspath(path)}. Unset it, or write the file: a JSON "
+            f"object with any of {_quoted(MEMBERS)}"
+        )
     except OSError as error:
         problem = ConfigurationError(f"{VARIABLE}: {path} cannot be read: {error.strerror}")
     except json_text.JsonError as error:

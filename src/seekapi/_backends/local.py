@@ -79,8 +79,10 @@ class LocalBackend:
         wall_clock_ns: Callable[[], int] = time.time_ns,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._base = settings.local_dir
-        self._fixtures = settings.local_fixtures
+        # Where a job's first push went the others go, though its handler goes to another folder meanwhile (os.chdir).
+        self._base = _pinned(settings.local_dir)
+        self._shown_base = settings.local_dir
+        self._fixtures = _pinned(settings.local_fixtures)
         self._fsync = fsync
         self._clock = clock
         self._wall_clock_ns = wall_clock_ns
@@ -182,7 +184,7 @@ class LocalBackend:
                     details = {
                         "name": name,
                         "stored_name": stored,
-                        "stored_path": os.path.join(job.path, FILES, stored),
+                        "stored_path": os.path.join(self._shown_base, os.path.basename(job.path), FILES, stored),
                         "content_type": content_type,
                         "size_bytes": size_bytes,
                     }
@@ -279,6 +281,16 @@ class LocalBackend:
             f"local mode cannot write to {place}: {reason} set SEEKAPI_LOCAL_DIR to a folder that can be written",
             errno=number,
         )
+
+
+def _pinned(path: str) -> str:
+    """`path` as it is meant now; "" stays."""
+    if not path or os.path.isabs(path):
+        return path
+    try:
+        return os.path.join(os.getcwd(), path)
+    except OSError:
+        return path  # the current folder is gone: whatever is done with the path says so
 
 
 def timestamp(nanoseconds: int) -> str:

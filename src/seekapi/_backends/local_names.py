@@ -1,8 +1,8 @@
 """Which name on disk an id or a file name of the worker's gets: safe on every file system, and never shared.
 
-Pure text in, text out. A job id keeps its folder to itself: an ordinary id (`[A-Za-z0-9._-]`) *is* the folder's
-name, any other is made safe and marked with `~` and a digest, and no ordinary id holds a `~`. A file name only has
-to be safe: what makes it unique is the number that it gets on disk, and the row beside it keeps the name as given.
+Pure text in, text out. A job id keeps its folder to itself: an ordinary id (`[A-Za-z0-9._-]`, no dot first) *is* the
+folder's name, any other is made safe and marked with `~` and a digest, and no ordinary id holds a `~`. A file name only
+has to be safe: what makes it unique is the number that it gets on disk, and the row beside it keeps the name as given.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def job_folder_name(job_uuid: str) -> str:
     if job_uuid in ("", ".", ".."):
         raise ArgumentError(f"job_uuid {job_uuid!r} cannot name a job folder in local mode")
     safe = _UNSAFE.sub("_", job_uuid)
-    if safe == job_uuid and len(safe) <= MAX_NAME_BYTES and not safe.endswith(".") and not _DEVICE.match(safe):
+    is_plain = not (safe.startswith(".") or safe.endswith(".") or _DEVICE.match(safe))
+    if safe == job_uuid and len(safe) <= MAX_NAME_BYTES and is_plain:
         return job_uuid
     return marked_job_folder_name(job_uuid)
 
@@ -42,7 +43,8 @@ def job_folder_name(job_uuid: str) -> str:
 def marked_job_folder_name(job_uuid: str) -> str:
     """The folder of a job whose plain name cannot be had: not safe, or taken by an id in other letter case."""
     safe = _UNSAFE.sub("_", job_uuid)[:MAX_NAME_BYTES].rstrip(".") or "job"
-    prefix = "_" if _DEVICE.match(safe) else ""
+    # Nobody sees a name that begins with a dot, and such names are ours.
+    prefix = "_" if safe.startswith(".") or _DEVICE.match(safe) else ""
     return f"{prefix}{safe}~{digest(job_uuid)[:JOB_DIGEST_DIGITS]}"
 
 

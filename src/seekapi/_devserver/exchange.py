@@ -173,9 +173,7 @@ class Answer:
     @classmethod
     def json(cls, value: object, status: int = 200, headers: Fields = (), *, indent: int | None = None) -> Answer:
         """`value` as JSON."""
-        text = json_text.encode(
-            value, what="answer", ascii_only=False, indent=indent, wrapping=json_text.WRAPPING
-        )
+        text = json_text.encode(value, what="answer", ascii_only=False, indent=indent, wrapping=json_text.WRAPPING)
         return cls(status, text.encode("utf-8"), JSON, headers)
 
     @classmethod

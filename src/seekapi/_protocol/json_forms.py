@@ -35,35 +35,46 @@ def form_of(item: Any) -> Any:
 
 def key_of(key: object) -> str | int | float | None:
     """What stands for a dict's key that JSON would not take. Raises NoForm."""
-    made = form_of(key) if _has_key_form(key) else key
-    if made is None or isinstance(made, (str, int, float)):
-        return made
+    made: Any = form_of(key) if _has_key_form(key) else key
+    if made is None or issubclass(type(made), (str, int, float)):
+        return made  # type: ignore[no-any-return]
     raise NoForm(f"has a key of type {_name_of(key)}; JSON keys are strings")
 
 
 def with_plain_keys(value: Any) -> Any:
     """`value` with all that is not JSON in its form, also the keys of dicts. Raises NoForm, RecursionError."""
-    if value is None or isinstance(value, (str, int, float)):
+    kind = type(value)
+    if value is None or issubclass(kind, (str, int, float)):
         return value
-    if isinstance(value, dict):
+    if issubclass(kind, dict):
         made: dict[Any, Any] = {}
         for key, item in value.items():
-            plain = key_of(key)
+            plain = key if type(key) is str else key_of(key)
             if plain in made:
                 raise NoForm(f"has two keys that are both {str(plain)[:60]!r} in JSON")
             made[plain] = with_plain_keys(item)
         return made
-    if isinstance(value, (list, tuple)):
-        return [with_plain_keys(item) for item in value]
+    if issubclass(kind, (list, tuple)):
+        items = []
+        for item in value:  # no comprehension: before 3.12 that is one more frame, and a value may be deep
+            items.append(with_plain_keys(item))
+        return items
     return with_plain_keys(form_of(value))
 
 
 def _form_of(item: Any) -> Any:
     kind = type(item)
-    for module, name, form in _FORMS:
-        known = getattr(sys.modules.get(module), name, None)
-        if known is not None and issubclass(kind, known):
-            return form(item)
+    form = _form_of_type.get(kind)
+    if form is None:
+        for module, name, known_form in _FORMS:
+            known = getattr(sys.modules.get(module), name, None)
+            if known is not None and issubclass(kind, known):
+                form = known_form
+                if kind is known:
+                    _form_of_type[kind] = form
+                break
+    if form is not None:
+        return form(item)
     if issubclass(kind, (set, frozenset)):
         return _sorted(item)
     if hasattr(kind, "__dataclass_fields__"):
@@ -107,8 +118,12 @@ _FORMS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
 )
 
 
+# Those types of them that were met: a list of a million dates asks a million times.
+_form_of_type: dict[type, Callable[[Any], Any]] = {}
+
+
 def _has_key_form(key: object) -> bool:
-    return key is not None and not isinstance(key, (str, int, float, tuple, frozenset, bytes))
+    return key is not None and not issubclass(type(key), (str, int, float, tuple, frozenset, bytes))
 
 
 def _sorted(items: Any) -> list[Any]:

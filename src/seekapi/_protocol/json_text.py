@@ -1,23 +1,31 @@
 """JSON as it may travel: strict both ways, and an error says where the fault is.
 
-Strict means: UTF-8 (a byte order mark is tolerated), no NaN or Infinity, nesting and integers that a reader
-survives. Of duplicate keys the last wins, as in most readers. Lone surrogates pass, as `\\ud800` escapes.
+Strict means: UTF-8 (a byte order mark is tolerated), no NaN or Infinity, nesting and integers that every reader
+survives, on every Python, also once the value stands in a longer text. Of duplicate keys the last wins, as in most
+readers. Lone surrogates pass, as `\\ud800` escapes.
 What is not JSON by itself (a dataclass, a datetime) has one form, which json_forms.py gives it.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 
 from ..errors import SerializationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from typing import Any
 
 # CPython's own limit since 3.10.7; earlier 3.10 would spend minutes on a number of a million digits.
 MAX_INT_DIGITS = 4300
+# How many arrays and objects of a value may stand in each other. Python itself takes 990 of them, less what its stack
+# holds already; from 3.12 on more; and with the recursion limit raised, before 3.12, as many as crash the process.
+MAX_DEPTH = 500
+# As many more are read, and encoded where a value stands in something of ours: an answer, a page of jobs, a row.
+WRAPPING = 20
+_DEFAULT_RECURSION_LIMIT = 1000
+_TOO_DEEP = "is nested too deeply to be sent as JSON"
 # Above this, collecting garbage during the parse costs about as much as the parse.
 LARGE_TEXT_LENGTH = 1024 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -27,24 +35,58 @@ class JsonError(ValueError):
     """The bytes are not JSON as we take it. The message is ours and quotes none of them."""
 
 
-def encode(value: object, *, what: str = "data", ascii_only: bool = True, indent: int | None = None) -> str:
+def encode(
+    value: object, *, what: str = "data", ascii_only: bool = True, indent: int | None = None, wrapping: int = 0
+) -> str:
     """`value` as JSON text; a dataclass, datetime, UUID, Path, Enum, Decimal, set or model in its one form.
 
     `what` names the value in the error (`result.rows[3].price is NaN`). With `ascii_only=False` text stays
-    readable, except in a value that holds a lone surrogate, which has no UTF-8 form.
+    readable, except in a value that holds a lone surrogate, which has no UTF-8 form. `wrapping` is how many levels of
+    the nesting are around the value that counts.
 
     Raises SerializationError, with `.path`.
     """
+    deepest = MAX_DEPTH + wrapping
+    text = path = reason = ""
     try:
-        return _dumped(value, ascii_only=ascii_only, indent=indent)
-    except RecursionError:
-        path, reason = what, "is nested too deeply to be sent as JSON"
-    except (TypeError, ValueError):
-        text, path, reason = _with_plain_keys(value, what, ascii_only=ascii_only, indent=indent)
+        if sys.version_info < (3, 12) and sys.getrecursionlimit() > _DEFAULT_RECURSION_LIMIT:
+            path, reason = _first_fault(value, what, deepest)
         if not reason:
-            return text
+            text = _dumped(value, ascii_only=ascii_only, indent=indent)
+    except RecursionError:
+        path, reason = what, _TOO_DEEP
+    except MemoryError:
+        raise
+    except Exception:
+        path, reason = _first_fault(value, what, deepest)
+        if not reason:
+            text, reason = _with_plain_keys(value, ascii_only=ascii_only, indent=indent)
+            path = what
+    if not reason and _is_nested_deeper(text, deepest):
+        path, reason = _first_fault(value, what, deepest)
+        path, reason = path or what, reason or _TOO_DEEP
+    if not reason:
+        return text
     # Raised out here, so that no context carries the data along.
     raise SerializationError(f"{path} {reason}", path=path, reason=reason)
+
+
+def _first_fault(value: object, what: str, deepest: int) -> tuple[str, str]:
+    from . import json_faults
+
+    return json_faults.first_fault(value, what, deepest)
+
+
+def _is_nested_deeper(text: str, deepest: int) -> bool:
+    # A look at the start tells of most long texts that they have that many brackets.
+    if len(text) <= deepest or (
+        text.count("[", 0, LARGE_TEXT_LENGTH) + text.count("{", 0, LARGE_TEXT_LENGTH) <= deepest
+        and text.count("[") + text.count("{") <= deepest
+    ):
+        return False
+    from . import json_faults
+
+    return json_faults.is_nested_deeper(text, deepest)
 
 
 def _dumped(value: object, *, ascii_only: bool, indent: int | None) -> str:
@@ -69,21 +111,20 @@ def _form_of(item: object) -> Any:
     return json_forms.form_of(item)
 
 
-def _with_plain_keys(value: object, what: str, *, ascii_only: bool, indent: int | None) -> tuple[str, str, str]:
-    """The text of what json.dumps refused, if only keys were the trouble; else the way to the fault, and the reason."""
+def _with_plain_keys(value: object, *, ascii_only: bool, indent: int | None) -> tuple[str, str]:
+    """The text of what json.dumps refused though only keys were the trouble; else why there is none."""
     from . import json_forms
 
-    path, reason = _first_fault(value, what)
-    if reason != _NO_FAULT:
-        return "", path, reason
     try:
-        return _dumped(json_forms.with_plain_keys(value), ascii_only=ascii_only, indent=indent), "", ""
+        return _dumped(json_forms.with_plain_keys(value), ascii_only=ascii_only, indent=indent), ""
     except RecursionError:
-        return "", what, "is nested too deeply to be sent as JSON"
+        return "", _TOO_DEEP
     except json_forms.NoForm as error:
-        return "", what, str(error)
-    except (TypeError, ValueError):
-        return "", path, reason
+        return "", str(error)
+    except MemoryError:
+        raise
+    except Exception:
+        return "", "has no JSON form"
 
 
 def decode(data: bytes | bytearray) -> Any:
@@ -112,6 +153,8 @@ def parse(text: str) -> Any:
 def _parse(text: str) -> tuple[str, Any]:
     if not text or text.isspace():
         return "empty", None
+    if _is_nested_deeper(text, MAX_DEPTH + WRAPPING):
+        return f"nested too deeply: more than {MAX_DEPTH} deep", None
     paused = len(text) >= LARGE_TEXT_LENGTH and _pause_collector()
     try:
         return "", _decoder().decode(text)
@@ -153,8 +196,6 @@ def _refuse_constant(name: str) -> Any:
 
 def _decoder() -> json.JSONDecoder:
     """The strict decoder, for the limit on digits that the interpreter has now."""
-    import sys
-
     limit = getattr(sys, "get_int_max_str_digits", lambda: 0)()
     is_limited = 0 < limit <= MAX_INT_DIGITS
     if is_limited not in _decoders:
@@ -171,83 +212,3 @@ def _short_int(digits: str) -> int:
     if len(digits) > MAX_INT_DIGITS:
         raise JsonError(f"holds an integer of more than {MAX_INT_DIGITS} digits")
     return int(digits)
-
-
-_NO_FAULT = "has no JSON form"
-# A value that goes on for ever is one that makes its own parts anew each time it is asked.
-_DEEPEST = 20_000
-
-
-def _first_fault(value: object, what: str) -> tuple[str, str]:
-    """Where `value` stops being JSON, and why. Walks with a stack of its own: the value may be deep or circular."""
-    above: set[int] = set()
-    stack: list[tuple[str, object, bool]] = [(what, value, False)]
-    while stack:
-        path, item, leaving = stack.pop()
-        if leaving:
-            above.discard(id(item))
-            continue
-        reason, form = _own_fault(item)
-        if reason:
-            return path, reason
-        if form is item and not isinstance(item, (dict, list, tuple)):
-            continue
-        if id(item) in above:
-            return path, "refers back to itself"
-        if len(above) > _DEEPEST:
-            return path, "is nested too deeply to be sent as JSON"
-        above.add(id(item))
-        stack.append((path, item, True))
-        if form is not item:
-            stack.append((path, form, False))
-            continue
-        stack.extend((child_path, child, False) for child_path, child in reversed(list(_children(path, item))))
-    return what, _NO_FAULT
-
-
-def _own_fault(item: Any) -> tuple[str, Any]:
-    """What is wrong with `item` itself, and what stands for it in JSON."""
-    from . import json_forms
-
-    shown = _no_number(item)
-    if shown:
-        return f"is {shown}, which JSON does not have (None or a string can stand for it)", item
-    try:
-        if isinstance(item, dict):
-            return _fault_of_keys(item), item
-        is_json = item is None or isinstance(item, (str, int, float, list, tuple))
-        return "", item if is_json else json_forms.form_of(item)
-    except json_forms.NoForm as error:
-        return str(error), item
-    except RecursionError:
-        return "is nested too deeply to be sent as JSON", item
-
-
-def _fault_of_keys(item: dict[Any, Any]) -> str:
-    from . import json_forms
-
-    odd = next(filter(None, (_no_number(json_forms.key_of(key)) for key in item)), "")
-    return f"has a key that is {odd}, which JSON does not have" if odd else ""
-
-
-def _no_number(item: object) -> str:
-    """What a float is that is no number to JSON; "" if it is one."""
-    if not isinstance(item, float) or float("-inf") < item < float("inf"):
-        return ""
-    return "NaN" if item != item else "inf" if item > 0 else "-inf"
-
-
-def _children(path: str, item: Any) -> Iterator[tuple[str, object]]:
-    if isinstance(item, dict):
-        for key, child in item.items():
-            name = _key_text(key)
-            yield (f"{path}.{name}" if name.isidentifier() else f"{path}[{json.dumps(name)}]"), child
-        return
-    for index, child in enumerate(item):
-        yield f"{path}[{index}]", child
-
-
-def _key_text(key: object) -> str:
-    from . import json_forms
-
-    return str(json_forms.key_of(key))

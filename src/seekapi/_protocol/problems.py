@@ -175,16 +175,21 @@ def _code_and_message(reply: dict[str, Any] | None, redact: Redact) -> tuple[str
     source = error if isinstance(error, dict) else reply
     code = source.get("code")
     message = source.get("message") or source.get("detail") or (error if isinstance(error, str) else "")
-    text = _start_of(message, redact) if isinstance(message, str) else ""
+    text = start_of(message, redact) if isinstance(message, str) else ""
     shown = "".join(c if c.isprintable() else " " for c in text)
     return (code if isinstance(code, str) and _CODE.fullmatch(code) and redact(code) == code else None), shown
 
 
-def _start_of(message: str, redact: Redact) -> str:
+def start_of(message: str, redact: Redact, length: int = LONGEST_SERVER_MESSAGE) -> str:
     """What can be shown of a message, redacted; one of megabytes costs no more time than one of a page."""
-    longest = LONGEST_SERVER_MESSAGE + LONGEST_SECRET
+    longest = length + LONGEST_SECRET
     redacted = redact(message[:longest])
-    return (redacted[:-LONGEST_SECRET] if len(message) > longest else redacted)[:LONGEST_SERVER_MESSAGE]
+    return (redacted[:-LONGEST_SECRET] if len(message) > longest else redacted)[:length]
+
+
+def says_why(response: Response) -> bool:
+    """Whether a refusal has a message of its own."""
+    return bool(_code_and_message(_json_object(response), str)[1])
 
 
 def _request_id(response: Response, redact: Redact) -> str | None:

@@ -202,5 +202,8 @@ class Connection:
         self.stream.close()
 
     def __del__(self) -> None:
-        # Forgotten with the pool at the end of the process, or by an exception out of a signal handler: no warning.
-        self.stream.close()
+        # Forgotten with the pool at the end of the process, or by an exception out of a signal handler: no warning. A
+        # copy that could not be made (copy.deepcopy of a job) has no stream.
+        stream = getattr(self, "stream", None)
+        if stream is not None:
+            stream.close()

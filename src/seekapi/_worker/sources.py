@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 # Up to here a digest of the whole content costs milliseconds; above, a regular file is known by its inode.
 LARGEST_DIGESTED_BYTES = 8 * 1024 * 1024
+_UNSURE = "who still writes to it, or reads it from a system that makes it up (/proc), may push its bytes instead"
 
 
 def open_source(file: FileArgument) -> FileSegment:
@@ -31,16 +32,26 @@ def open_source(file: FileArgument) -> FileSegment:
         content = bytes(file)
         return FileSegment(lambda: io.BytesIO(content), len(content))
     if isinstance(file, (str, os.PathLike)):
-        return _path_source(os.fspath(file))
+        return _path_source(path_of(file))
     if hasattr(file, "read"):
         return _stream_source(file)
     raise ArgumentError(f"push_file: expected a path, bytes or a binary file, not {type(file).__name__}")
+
+
+def path_of(file: str | os.PathLike[str]) -> str:
+    """`file` as a path; one of bytes (os.scandir(b".")) is decoded. Raises ArgumentError."""
+    try:
+        return os.fsdecode(file)
+    except (TypeError, ValueError):
+        pass
+    raise ArgumentError(f"push_file: {type(file).__name__} gives no path")
 
 
 def content_digest(source: FileSegment) -> str:
     """What stands for the content in an idempotency key: never the same for two different contents.
 
     For a large file that is which file it is and when it last changed, so the same bytes written anew count as new.
+    Raises ArgumentError if the file turns out to be longer or shorter than it was.
     """
     with source.open() as file:
         if source.size_bytes > LARGEST_DIGESTED_BYTES and (descriptor := _descriptor_of(file)) is not None:
@@ -50,15 +61,26 @@ def content_digest(source: FileSegment) -> str:
             return f"{source.size_bytes}:{identity}"
         from hashlib import sha256
 
-        digest = sha256()
+        digest, read_bytes = sha256(), 0
         while chunk := file.read(256 * 1024):
             digest.update(chunk)
-        return digest.hexdigest()
+            read_bytes += len(chunk)
+        if read_bytes == source.size_bytes:
+            return digest.hexdigest()
+    raise ArgumentError(f"push_file: the file had {source.size_bytes} bytes, and {read_bytes} were read: {_UNSURE}")
 
 
 def _path_source(path: str) -> FileSegment:
-    with _open_regular(path) as file:
+    try:
+        opened = _open_regular(path)
+    except ValueError:
+        opened = None
+    if opened is None:
+        raise ArgumentError("push_file: the path holds a character that no path can have (NUL or a lone surrogate)")
+    with opened as file:
         size_bytes = os.fstat(file.fileno()).st_size
+        if not size_bytes and file.read(1):
+            raise ArgumentError(f"push_file: the file has no size, and is not empty: {_UNSURE}")
     return FileSegment(lambda: _open_regular(path), size_bytes)
 
 
@@ -74,15 +96,23 @@ def _open_regular(path: str) -> BinaryIO:
 
 
 def _stream_source(stream: BinaryIO) -> FileSegment:
-    try:
-        start = stream.tell()
-        size_bytes = stream.seek(0, os.SEEK_END) - start
-        stream.seek(start)
-    except (OSError, AttributeError, ValueError):
-        start = size_bytes = -1
-    if start < 0 or isinstance(stream, io.TextIOBase):
+    start = end = -1
+    if not isinstance(stream, io.TextIOBase):
+        try:
+            start = stream.tell()
+            # What seek() returns is not asked: that of a memory map returns nothing before 3.13.
+            stream.seek(0, os.SEEK_END)
+            end = stream.tell()
+            stream.seek(start)
+        except (OSError, AttributeError, ValueError, TypeError):
+            end = -1
+    if type(start) is not int or type(end) is not int or start < 0 or end < 0:
         raise ArgumentError("push_file: an open file must be binary and seekable: a retry sends it again")
-    return FileSegment(lambda: io.BufferedReader(_Borrowed(stream, start)), size_bytes)
+    if start >= end > 0:
+        from . import logs
+
+        logs.warn("push_file: the open file stands at its end: none of its %d bytes are sent (seek(0) rewinds it)", end)
+    return FileSegment(lambda: io.BufferedReader(_Borrowed(stream, start)), max(0, end - start))
 
 
 class _Borrowed(io.RawIOBase):
@@ -96,9 +126,14 @@ class _Borrowed(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        chunk = self._stream.read(len(buffer))
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
+        chunk: object = self._stream.read(len(buffer))
+        if not isinstance(chunk, (bytes, bytearray, memoryview)):
+            raise ArgumentError(f"push_file: read() of the open file must return bytes, not {type(chunk).__name__}")
+        content = bytes(chunk)
+        if len(content) > len(buffer):
+            raise ArgumentError(f"push_file: read({len(buffer)}) of the open file returned {len(content)} bytes")
+        buffer[: len(content)] = content
+        return len(content)
 
     def close(self) -> None:
         if not self.closed:

@@ -69,8 +69,8 @@ class Worker:
             "execution_token": claimed.token,
         }
 
-    def log(self, message: str, source: str = "stdout") -> None:
-        line = {"source": source, "level": "INFO", "message": message}
+    def log(self, message: str, source: str = "stdout", **more: str) -> None:
+        line = {"source": source, "level": "INFO", "message": message, **more}
         self._platform.store.submit(lambda tx: changes.log(tx, self.attempt, line)).result(10)
 
     def progress(self, done: int, total: int) -> None:

@@ -20,6 +20,7 @@ from seekapi import (
     NotFoundError,
     SerializationError,
     TransportError,
+    _settings,
 )
 
 from .service import Service
@@ -144,6 +145,24 @@ def test_the_environment_says_where_and_with_what(service, monkeypatch):
     assert service.requests[0][1] == "/healthcheck"
 
 
+def test_a_login_of_the_environment(service, monkeypatch):
+    """SEEKAPI_USERNAME and SEEKAPI_PASSWORD, before its key, unless the caller says otherwise; both unseen."""
+    monkeypatch.setenv("SEEKAPI_URL", service.url)
+    monkeypatch.setenv("SEEKAPI_API_KEY", "key-from-the-environment")
+    monkeypatch.setenv("SEEKAPI_USERNAME", "eve")
+    monkeypatch.setenv("SEEKAPI_PASSWORD", " s3cret pass ")
+    for arguments in ({}, {"username": "ada", "password": "p"}, {"api_key": "key-of-the-caller"}):
+        with Client(**arguments) as client:
+            client.health()
+
+    assert [headers["Authorization"] for _, _, headers, _ in service.requests] == [
+        "Basic " + base64.b64encode(b"eve: s3cret pass ").decode(),
+        "Basic " + base64.b64encode(b"ada:p").decode(),
+        "Bearer key-of-the-caller",
+    ]
+    assert " s3cret pass " in _settings.secrets()
+
+
 def test_basic_authentication():
     """A service behind it takes the login, and refuses another with a hint; the password is not in the error."""
     with Service(login="ada:s3cret-pass") as service:
@@ -187,7 +206,39 @@ def test_a_problem_that_repeats_the_key_shows_none(serve):
         client.jobs.get("j")
 
     (line,) = caught.value.problems
-    assert line.startswith("a: *** [2J") and len(line) == 300
+    assert line.startswith("a: *** [2J") and 280 < len(line) <= 300
+
+
+def test_a_problem_shows_no_half_of_a_key(serve):
+    """Masking makes the text shorter, and what is cut at its end must not come into view by that."""
+    key = "".join(f"{number:04d}" for number in range(501))
+    body = json.dumps([{"loc": ["a"], "msg": key * 6}]).encode()
+    server = serve(lambda peer: peer.answer_all(answer(body, 422)))
+
+    with Client(server.url, api_key=key) as client, pytest.raises(InvalidRequestError) as caught:
+        client.jobs.get("j")
+
+    told = str(caught.value) + str(caught.value.problems)
+    assert not [start for start in range(len(key) - 8) if key[start : start + 8] in told]
+
+
+@pytest.mark.parametrize(
+    "status, said, told",
+    [
+        (404, {"message": "there is nothing here"}, "HTTP 404 (there is nothing here); asked for {url}/jobs/j"),
+        (404, {}, "HTTP 404; asked for {url}/jobs/j"),
+        (409, {"message": "used for another job"}, "HTTP 409 (used for another job)"),
+        (409, {}, "HTTP 409; the job's status does not allow it, or the idempotency key was used for another input"),
+    ],
+)
+def test_a_refusal_has_the_words_of_the_service_and_what_was_asked(serve, status, said, told):
+    """No guess beside what the service said itself; where something is not there, its whole URL."""
+    server = serve(lambda peer: peer.answer_all(answer(json.dumps(said).encode(), status)))
+
+    with Client(server.url + "/api") as client, pytest.raises(ApiError) as caught:
+        client.jobs.get("j")
+
+    assert str(caught.value) == told.format(url=server.url + "/api")
 
 
 @pytest.mark.parametrize(
@@ -195,7 +246,10 @@ def test_a_problem_that_repeats_the_key_shows_none(serve):
     [
         ({}, "SEEKAPI_URL"),
         ({"url": ""}, "SEEKAPI_URL"),
-        ({"url": "localhost:8788"}, "not a base URL"),
+        ({"url": "localhost:8788"}, r"localhost:8788 is not a base URL .*: did you mean http://localhost:8788\?$"),
+        ({"url": "127.0.0.1:1/api"}, r"did you mean http://127\.0\.0\.1:1/api\?$"),
+        ({"url": "jobs.example:443"}, r"did you mean https://jobs\.example:443\?$"),
+        ({"url": "key-pw"}, "the URL of the jobs API is not a base URL"),
         ({"url": "http://user:pw@host"}, "not a base URL"),
         ({"url": "http://host/?a=b"}, "not a base URL"),
         ({"url": "file:///etc"}, "not a base URL"),

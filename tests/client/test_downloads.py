@@ -171,6 +171,38 @@ def test_a_folder_that_is_not_there_is_said(serve, tmp_path):
     assert server.requests == []
 
 
+def test_a_slash_at_the_end_is_a_folder(serve, tmp_path):
+    """It is made if it is not there: a second file does not replace the first."""
+    server = serve(lambda peer: peer.answer_all(whole()))
+
+    with Client(server.url) as client:
+        paths = [client.jobs.download("j", name, f"{tmp_path}/new/results/") for name in ("a", "b")]
+
+    assert paths == [tmp_path / "new" / "results" / name for name in ("a", "b")]
+    assert sorted(os.listdir(tmp_path / "new" / "results")) == ["a", "b"]
+
+
+def test_a_slash_behind_a_file_is_said(serve, tmp_path):
+    """What is there stays."""
+    server = serve(lambda peer: peer.answer_all(whole()))
+    (tmp_path / "f").write_text("before")
+
+    with Client(server.url) as client, pytest.raises(LocalWriteError, match="File exists"):
+        client.jobs.download("j", "f", f"{tmp_path}/f/")
+
+    assert (tmp_path / "f").read_text() == "before"
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "\u4f60" * 82 + ".txt", "\xe9" * 127])
+def test_a_name_may_be_as_long_as_the_disk_takes(serve, tmp_path, name):
+    """The hidden name beside it is not longer, in bytes."""
+    server = serve(lambda peer: peer.answer_all(whole()))
+
+    with Client(server.url) as client:
+        assert client.jobs.download("j", "f", tmp_path / name).read_bytes() == CONTENT
+    assert os.listdir(tmp_path) == [name]
+
+
 def test_memory_does_not_grow_with_the_file(serve, tmp_path):
     """256 MiB of file in a process that never needs 64 MiB more than it started with."""
     size = 256 * 1024 * 1024

@@ -138,3 +138,39 @@ def test_a_url_that_cannot_be_called_is_refused_at_the_start(url):
     with Dev(callback_url=url) as dev, pytest.raises(ConfigurationError) as caught:
         Callback(dev.platform)
     assert not url or url not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url, told",
+    [
+        ("http://127.0.0.1:99999/", "port"),
+        ("https://localhost:0", "port"),
+        ("http://a..b/x", "host"),
+        (f"http://{'x' * 70}.example/", "host"),
+    ],
+)
+def test_what_no_connection_can_be_made_to_is_refused_at_the_start(url, told):
+    """A port that is none, a host that is no name: said with what is wrong."""
+    with Dev(callback_url=url) as dev, pytest.raises(ConfigurationError, match=f"--callback has a {told} that"):
+        Callback(dev.platform)
+
+
+def test_whatever_goes_wrong_with_one_job_the_next_is_told(told, monkeypatch):
+    """What nobody has thought of makes the job an error, and the thread goes on."""
+    tell, calls = Callback._tell, []
+
+    def broken(callback, job_id):
+        calls.append(job_id)
+        return tell(callback, job_id) if len(calls) > 1 else [][0]
+
+    monkeypatch.setattr(Callback, "_tell", broken)
+    with Dev(callback_url=told.url) as dev:
+        callback = Callback(dev.platform)
+        first, second = dev.job(), dev.job()
+        until(lambda: len(told.bodies) == 1)
+        callback.stop()
+        dev.said()
+
+        job = dev.ask("GET", f"/jobs/{first}").json()
+        assert job["errors"] == ["CALLBACK_FAILED: the callback could not be called (IndexError)"]
+        assert [body[2]["job_id"] for body in told.bodies] == [second]

@@ -1,6 +1,6 @@
 """Many jobs at once, and a server that is killed under them: the real command, a real worker, real clients.
 
-With SEEKAPI_LONG=1: 1,000 jobs and 500 kills instead of 24 and 3 (about twenty minutes on two cores).
+With SEEKAPI_LONG=1: 1,000 jobs and 500 kills instead of 24 and 3 (nine minutes on two cores).
 """
 
 from __future__ import annotations

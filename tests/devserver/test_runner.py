@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 import time
@@ -556,12 +557,49 @@ def test_a_clock_near_the_deadline_shortens_one_job(tmp_path):
         {"push": "no_such_fault"},
         {"push": "deadline_near"},
         {"deadline": "http_503"},
+        {"input": ["slow_ok_1s", "stall_headers_once"]},
+        {"any": "http_503", "push": "rst_mid_body_once"},
+        {"push": ["http_503_once"] * 101},
     ],
 )
 def test_a_plan_that_is_none_is_refused(plan):
-    """With the names that there are."""
-    with pytest.raises(ValueError, match=r"expected|is not for"):
-        faults.Plan().load(plan)
+    """With the names that there are, also where a fault would never be met; and nothing of it is armed."""
+    armed = faults.Plan()
+    with pytest.raises(ValueError, match=r"expected|is not for|never be met|at most"):
+        armed.load(plan)
+
+    assert armed.armed() == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "armed"),
+    [
+        ({"push": "http_503_once"}, [("push", "http_503_once", 1)]),
+        (
+            {"input": ["stall_headers_once", "slow_ok_1s"]},
+            [("input", "stall_headers_once", 1), ("input", "slow_ok_1s", None)],
+        ),
+        ({"name": "http_503", "operation": "push"}, [("push", "http_503", 1)]),
+        ({"name": "http_503", "operation": "push", "count": 1000}, [("push", "http_503", 1000)]),
+        ({"name": "push_fails"}, [("push", "http_503", 1)]),
+        ({"name": "http_503"}, "http_503 needs an operation: one of input, register"),
+        ({"name": "http_503", "operation": "push", "count": 1001}, "1 to 1000"),
+        ({"push": "http_503_once", "nothing": "x"}, "unknown operation"),
+        ([], "expected an object like"),
+    ],
+)
+def test_a_fault_is_armed_in_either_form(tmp_path, asked, armed):
+    """What a file has, and one by its name for so many calls; or it is said what is expected, and nothing is armed."""
+    with running(tmp_path, HELLO) as platform:
+        if isinstance(armed, str):
+            with pytest.raises(AssertionError, match=re.escape(armed)):
+                platform.ask("POST", "/faults", asked)
+            armed = []
+        else:
+            platform.ask("POST", "/faults", asked)
+        told = platform.ask("GET", "/faults")["armed"]
+
+    assert [(row["operation"], row["name"], row["left"]) for row in told] == armed
 
 
 def test_the_worker_is_shown_with_its_schema(tmp_path):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
+import sys
 
 import pytest
 
 from devserver.running import running
 from devserver.test_bootstrap import is_alive
-from seekapi._devserver import changes, processes, verdicts
+from seekapi._devserver import changes, database, processes, verdicts
 
 WRITE_TO_THE_PIPE = """
     import os, sys
@@ -112,6 +114,53 @@ def test_a_flood_into_the_pipe_of_the_reports_costs_no_memory(tmp_path, monkeypa
 
     assert job.status == "completed"
     assert 0 < max(stacks) < 1100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a session can be seen")
+@pytest.mark.parametrize("then", ["time.sleep(600)", "return 1"], ids=["deadline", "end"])
+def test_a_child_in_a_group_of_its_own_ends_with_the_job(tmp_path, then):
+    """It has not left the session: at the deadline, and when the handler has ended, nothing of it is left."""
+    source = f"""
+        import os, subprocess, time
+
+        def handler(event, context):
+            child = subprocess.Popen(["sleep", "600"], preexec_fn=os.setpgrp)
+            shell = subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 600 & echo $! >&2; wait"], preexec_fn=os.setpgrp)
+            print(child.pid, shell.pid, flush=True)
+            time.sleep(0.2)
+            {then}
+        """
+    with running(tmp_path, source, timeout_s=0.5) as platform:
+        job = platform.run()
+        pids = [int(pid) for line in job.log("stdout", "stderr") for pid in line.split() if pid.isdigit()]
+        platform.until(lambda: not any(is_alive(pid) for pid in pids))
+
+    assert len(pids) == 3
+    assert job.status == ("completed" if then == "return 1" else "error")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="what is open cannot be removed there")
+def test_a_job_whose_record_was_removed_is_not_looked_after_for_ever(tmp_path, caplog):
+    """Its end is written to nothing; its slot comes to rest, and the reason is said once."""
+    source = f"""
+        import pathlib, time
+
+        def handler(event, context):
+            while not pathlib.Path({str(tmp_path / "go")!r}).exists():
+                time.sleep(0.01)
+        """
+    with running(tmp_path, source) as platform:
+        job_id = platform.submit()
+        platform.until(lambda: platform.events(job_id, "called"), job_id)
+        shutil.rmtree(tmp_path / ".seekapi")
+        (tmp_path / "go").touch()
+        platform.until(lambda: platform.runner.running_count == 0)
+        with pytest.raises(AssertionError, match=r"507.*restart the server"):
+            platform.submit()
+
+    assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == [
+        f"{tmp_path}/.seekapi: {database.GONE}"
+    ]
 
 
 def test_a_job_whose_slot_fails_does_not_run_for_ever(tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -17,7 +18,7 @@ import pytest
 from devserver.platforms import LIMIT_S, Clock, threads_of
 from seekapi._devserver import changes, database, records
 from seekapi._devserver.database import StoreUnusable
-from seekapi._devserver.exchange import NotStored
+from seekapi._devserver.exchange import NotStored, RecordGone
 from seekapi._devserver.store import CHECKPOINT_BYTES, KINDS, Store
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes, limits of file sizes")
@@ -322,6 +323,146 @@ def test_a_folder_that_cannot_be_one_is_refused(tmp_path):
     assert not (tmp_path / "target").exists()
 
 
+@pytest.mark.parametrize(
+    "make, told",
+    [
+        (lambda folder: folder.write_bytes(b""), "data is a file, not a folder"),
+        (lambda folder: (folder.mkdir(), (folder / "files").write_bytes(b"")), "files in it is not a folder: move it"),
+        (lambda folder: (folder / "record.db").mkdir(parents=True), "record.db in it is not a file: move it away"),
+        (
+            lambda folder: (folder.mkdir(), (folder / "record.db").symlink_to("x")),
+            "record.db in it is a symbolic link: move it away",
+        ),
+    ],
+    ids=["file", "files", "record", "link"],
+)
+def test_a_folder_that_cannot_be_one_says_why(tmp_path, make, told):
+    """What is wrong and what to do, and not which system call has stumbled over it."""
+    make(tmp_path / "data")
+
+    with pytest.raises(StoreUnusable, match=told):
+        Store(tmp_path / "data")
+
+
+def _spoil(folder):
+    path = folder / "record.db"
+    content = bytearray(path.read_bytes())
+    content[8192:-8192] = os.urandom(len(content) - 16384)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("left", ["a job that ran", "a file"])
+def test_a_record_that_cannot_be_read_is_refused_at_the_start(tmp_path, left):
+    """Pages in its middle are broken: the sentence of every other bad folder; the lock is let go, no thread is left."""
+    with Store(tmp_path) as store:
+        store.submit(lambda tx: [changes.submit(tx, '"x"' * 500) for _ in range(100)]).result(LIMIT_S)
+        if left == "a job that ran":
+            store.submit(lambda tx: changes.claim(tx, 60)).result(LIMIT_S)
+        else:
+            (store.files / ("a" * 32)).write_bytes(b"x")
+    _spoil(tmp_path)
+
+    for _ in range(2):
+        with pytest.raises(StoreUnusable, match=r"record.db cannot be opened .*malformed.*move it away, or choose"):
+            Store(tmp_path)
+    assert not threads_of("seekapi-store")
+
+
+@posix_only
+def test_a_disk_without_room_for_what_was_lost_is_refused_at_the_start(tmp_path):
+    """A job ran when the last server died, and that it is lost cannot be written; with room again it is."""
+    with Store(tmp_path) as store:
+        store.submit(lambda tx: changes.submit(tx, '"' + "x" * 200_000 + '"')).result(LIMIT_S)
+        claimed = store.submit(lambda tx: changes.claim(tx, 60)).result(LIMIT_S)
+
+    with largest_file(100_000), pytest.raises(StoreUnusable, match=r"record.db cannot be opened .*choose another"):
+        Store(tmp_path)
+
+    with Store(tmp_path) as again:
+        assert [one.job_id for one in again.lost] == [claimed.attempt.job_id]
+
+
+# The record is taken away
+
+
+def _replace(folder):
+    (folder / "record.db").rename(folder / "moved.db")
+    shutil.copy(folder / "moved.db", folder / "record.db")
+
+
+@posix_only
+@pytest.mark.parametrize(
+    "remove",
+    [
+        shutil.rmtree,
+        lambda folder: (folder / "record.db").unlink(),
+        lambda folder: folder.rename(f"{folder}-2"),
+        _replace,
+    ],
+    ids=["folder", "database", "moved", "replaced"],
+)
+def test_a_record_that_was_removed_keeps_nothing_and_says_so_once(tmp_path, caplog, remove):
+    """Not even the first work after it is acknowledged, nothing is told of it, and nothing is read any more."""
+    heard, done = [], []
+    with Store(tmp_path / "data") as store:
+        store.submit(submit).result(LIMIT_S)
+        assert names(store) == []
+        store.subscribe(heard.extend)
+        remove(tmp_path / "data")
+
+        works = [lambda tx: (submit(tx), tx.on_commit(lambda: done.append(1))), submit]
+        for work in works:
+            with pytest.raises(RecordGone, match=r"was removed while the server ran.*restart the server"):
+                store.submit(work).result(LIMIT_S)
+        with pytest.raises(RecordGone), store.read():
+            pass
+
+    assert heard == done == []
+    assert [record.getMessage().count("restart the server") for record in caplog.records] == [1]
+
+
+@posix_only
+def test_whoever_only_reads_notices_a_removed_record_too(tmp_path):
+    """A reader that opens the file now would read, or make, another one."""
+    with Store(tmp_path / "data") as store:
+        (tmp_path / "data" / "record.db").unlink()
+
+        with pytest.raises(RecordGone), store.read():
+            pass
+        assert not (tmp_path / "data" / "record.db").exists()
+
+
+@posix_only
+def test_the_server_of_a_removed_record_does_no_harm_to_the_next_one(tmp_path):
+    """It goes on in memory of a folder that is another's now: what that one keeps is kept, also when the first ends."""
+    first = Store(tmp_path / "data")
+    shutil.rmtree(tmp_path / "data")
+    with Store(tmp_path / "data") as second:
+        job = second.submit(submit).result(LIMIT_S)
+        assert isinstance(first.submit(submit).exception(LIMIT_S), RecordGone)
+        first.close()
+        assert second.submit(submit).exception(LIMIT_S) is None
+        # As a kill would leave it: the log has not been copied yet.
+        shutil.copytree(tmp_path / "data", tmp_path / "copy")
+
+    with Store(tmp_path / "copy") as again, again.read() as reader:
+        assert records.job_of(reader, job.job_id) is not None
+        assert reader.row("SELECT count(*) FROM job") == (2,)
+
+
+def test_a_record_that_another_program_holds_is_said(tmp_path, monkeypatch):
+    """Locked is not broken; when the other one has ended, all works."""
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_MS", 10)
+    with Store(tmp_path) as store:
+        other = sqlite3.connect(tmp_path / "record.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(NotStored, match=r"another program holds record.db .*locked"):
+            store.submit(submit).result(LIMIT_S)
+        other.close()
+
+        assert store.submit(submit).exception(LIMIT_S) is None
+
+
 def test_a_start_that_was_cut_short_is_a_start(tmp_path):
     """An empty file is what a kill during the making of the database leaves."""
     (tmp_path / "record.db").write_bytes(b"")
@@ -335,7 +476,7 @@ def test_what_a_killed_server_left_behind_is_removed(tmp_path):
     kept, orphan, half = "a" * 32, "b" * 32, f".incoming-{'c' * 32}"
     others = {"somebody-elses", "files/letter.txt", "files/.incoming-mail", ".incoming-mail"}
     with Store(tmp_path) as store:
-        store.submit(lambda tx: tx.execute("INSERT INTO file (id, seq) VALUES (?, 1)", (kept,))).result(LIMIT_S)
+        store.submit(lambda tx: tx.execute("INSERT INTO file VALUES (?, 1, 1, 'x')", (kept,))).result(LIMIT_S)
     for name in (f"files/{kept}", f"files/{orphan}", f"files/{half}", half, *others):
         (tmp_path / name).write_bytes(b"x")
 

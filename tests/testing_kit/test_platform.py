@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import queue
 import re
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from command import LIMIT_S, ROOT, environ
 import seekapi
 from seekapi import testing, worker
 from seekapi._devserver import faults
+from seekapi.errors import ConfigurationError
 from seekapi.testing import DevPlatform, FakeLambdaContext, make_event
 
 DOCS = ROOT / "docs" / "testing-your-worker.md"
@@ -191,6 +195,59 @@ def test_the_environment_is_as_before(platform, monkeypatch):
     assert dict(os.environ) == before
 
 
+def test_jobs_may_run_side_by_side(platform):
+    """In several threads: each has its own result, and the environment is put back by the last one."""
+    before = dict(os.environ)
+    meet = threading.Barrier(3, timeout=LIMIT_S)
+
+    def handler(event, context):
+        meet.wait()
+        # The second and the third begin their calls after the first has ended.
+        order.get(timeout=LIMIT_S)
+        envelope = seekapi.run(event, context, lambda job_input: job_input)
+        order.put(None)
+        return envelope
+
+    order = queue.Queue()
+    order.put(None)
+    with ThreadPoolExecutor(3) as pool:
+        results = list(pool.map(lambda n: platform.invoke(handler, n), range(3)))
+
+    assert [result.pushes for result in results] == [[0], [1], [2]]
+    assert dict(os.environ) == before
+
+
+def test_faults_of_jobs_that_overlap_do_not_stay(platform):
+    """Whoever ends first takes his own away, and nobody else's."""
+    is_in, may_go = threading.Event(), threading.Event()
+
+    def slow(job_input):
+        is_in.set()
+        may_go.wait(LIMIT_S)
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(platform.run, slow, faults={"charge": "http_503"})
+        assert is_in.wait(LIMIT_S)
+        inner = platform.run(lambda i: may_go.set() or first.result(LIMIT_S).ok, faults={"register": "http_403"})
+    after = platform.run(busy)
+
+    assert inner.pushes == [True]
+    assert after.ok and {call.status for call in after.requests} == {200}
+
+
+def test_two_platforms_do_not_share_one_environment(platform):
+    """While a job of one runs, that of another is refused before its handler is called."""
+    with DevPlatform() as other:
+
+        def inner(job_input):
+            with pytest.raises(ConfigurationError, match="leads to another DevPlatform"):
+                other.run(lambda i: pytest.fail("was called"))
+            return platform.run(lambda i: i, 2).pushes
+
+        assert platform.run(inner).pushes == [[2]]
+        assert other.run(lambda i: i, 3).pushes == [3]
+
+
 def test_nothing_is_left_of_a_platform():
     """No thread, no folder, no port."""
     with DevPlatform() as platform:
@@ -282,3 +339,22 @@ def test_the_names_of_the_kit_explain_themselves():
     with pytest.raises(AttributeError, match="nothing"):
         _ = testing.nothing
     assert Path(testing.__file__).name == "__init__.py"
+
+
+@pytest.mark.parametrize("faults", ["http_503", ["http_503"]])
+def test_faults_that_name_no_operation_are_refused(faults):
+    """With the form that is expected."""
+    with (
+        DevPlatform() as platform,
+        pytest.raises(ValueError, match="expected an object like"),
+    ):
+        platform.run(lambda job_input: 1, faults=faults)
+
+
+def test_a_handler_is_not_wrapped_twice():
+    """The envelope of the inner one would be a result, and its failure a success."""
+    handler = seekapi.worker(lambda job_input: 1)
+
+    with DevPlatform() as platform, pytest.raises(seekapi.ArgumentError, match="is a Lambda handler already"):
+        platform.run(handler)
+    assert seekapi.run({}, None, handler)["ok"] is False

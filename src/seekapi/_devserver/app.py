@@ -11,7 +11,7 @@ import logging
 import os
 
 from .access import FORM_TYPES
-from .exchange import Answer, Incoming, NotStored, Refusal, Route, percent_decoded
+from .exchange import JSON, Answer, Incoming, NotStored, RecordGone, Refusal, Route, percent_decoded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -164,8 +164,10 @@ class App:
         if isinstance(error, Refusal):
             return shaped(error, path)
         if isinstance(error, NotStored) or (isinstance(error, OSError) and error.errno in _FULL_DISK):
-            log.error("the disk took nothing: %s", _one_line(str(error)))
-            return shaped(Refusal(507, "INSUFFICIENT_STORAGE", "the disk is full or broken: nothing was kept"), path)
+            if not isinstance(error, RecordGone):
+                log.error("answered 507: %s", _one_line(str(error)))
+            reason = str(error) if isinstance(error, NotStored) else "the disk is full or broken: nothing was kept"
+            return shaped(Refusal(507, "INSUFFICIENT_STORAGE", reason), path)
         crash_id = os.urandom(4).hex()
         log.error("crash %s at %s\n%s", crash_id, path, self._traceback(error))
         return shaped(Refusal(500, "INTERNAL_ERROR", f"the server has a bug: look for {crash_id} in its log"), path)
@@ -228,7 +230,8 @@ def _check_body(route: Route, named: dict[str, str]) -> None:
     media = named.get("content-type", "").partition(";")[0].strip().lower()
     if route.media:
         if media != route.media:
-            raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Type: {route.media} is expected")
+            hint = "; also without a body: -H 'Content-Type: application/json'" if route.media == JSON else ""
+            raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", f"Content-Type: {route.media} is expected{hint}")
         if named.get("content-encoding", "identity") != "identity":
             raise Refusal(415, "UNSUPPORTED_MEDIA_TYPE", "a body with a Content-Encoding is not taken")
     elif media in FORM_TYPES and route.method not in ("GET", "HEAD"):

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import socket
 import threading
 from functools import partial
 from queue import SimpleQueue
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from .._protocol import routes
 from ..errors import ConfigurationError
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from .app import Platform
     from .store import Event, Transaction
 
+log = logging.getLogger("seekapi.dev")
+
 TIMEOUT_S = 10.0
 
 
@@ -33,9 +36,7 @@ class Callback:
     """Calls `platform.options.callback_url` from a thread of its own, until `stop()`. Raises ConfigurationError."""
 
     def __init__(self, platform: Platform, *, timeout_s: float = TIMEOUT_S) -> None:
-        if not routes.is_base_url(platform.options.callback_url):
-            raise ConfigurationError("--callback is not an http or https URL without user, query or fragment")
-        self._url = urlsplit(platform.options.callback_url)
+        self._url = _checked(platform.options.callback_url)
         self._platform = platform
         self._timeout_s = timeout_s
         self._waiting: SimpleQueue[str | None] = SimpleQueue()
@@ -61,7 +62,11 @@ class Callback:
             job_id = self._waiting.get()
             if job_id is None or self._is_stopping:
                 return
-            fault = self._tell(job_id)
+            try:
+                fault = self._tell(job_id)
+            except Exception as error:  # The next job is told all the same.
+                log.exception("a job could not be told of")
+                fault = f"the callback could not be called ({type(error).__name__})"
             if fault:
                 self._platform.store.post(partial(_fail, job_id, fault), _nobody_waits)
 
@@ -91,6 +96,26 @@ class Callback:
         if is_late.is_set():
             return "the callback did not answer in time"
         return "" if 200 <= answer.status < 300 else f"the callback answered {answer.status}"
+
+
+def _checked(text: str) -> SplitResult:
+    """The URL, in parts that a connection can be made to. Raises ConfigurationError, without the value."""
+    if not routes.is_base_url(text):
+        raise ConfigurationError("--callback is not an http or https URL without user, query or fragment")
+    url, reason = urlsplit(text), ""
+    try:
+        (url.hostname or "").encode("idna")
+    except UnicodeError:
+        reason = "a host that is no host name: a part of it is empty, or longer than 63 characters"
+    try:
+        is_port = url.port != 0
+    except ValueError:
+        is_port = False
+    if not is_port:
+        reason = "a port that is none: expected 1 to 65535"
+    if reason:
+        raise ConfigurationError(f"--callback has {reason}")
+    return url
 
 
 def _cut(connection: http.client.HTTPConnection, is_late: threading.Event) -> None:

@@ -15,17 +15,30 @@ import sqlite3
 from pathlib import Path
 
 from ..errors import ConfigurationError
+from .exchange import NotStored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DATABASE, LOCK, FILES = "record.db", "lock", "files"
 INCOMING = ".incoming-"
 # What we call files. A folder that was given to us by mistake may hold others, which are not ours to remove.
 _OUR_NAME = re.compile(rf"({re.escape(INCOMING)})?[0-9a-f]{{32}}")
 BUSY_TIMEOUT_MS = 5000
+# How SQLite says that it is the disk, and not the statement (Python 3.10 knows no codes).
+_DISK_WORDS = (
+    "full",
+    "disk i/o",
+    "readonly",
+    "unable to open",
+    "malformed",
+    "not a database",
+    "locked",
+    "out of memory",
+)
+GONE = "the folder of the record was removed while the server ran: nothing is kept any more; restart the server"
 # In the head of the file: `file record.db` shows it, and a database of somebody else does not have it.
 _APPLICATION_ID = 0x5EE4A91
 
@@ -67,13 +80,31 @@ def prepare(folder: Path) -> None:
     """Make the folders, for us alone. Raises StoreUnusable."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files = folder / FILES
-        files.mkdir(mode=0o700, exist_ok=True)
-        reason = "files/ in it is a symbolic link" if files.is_symlink() else ""
+        (folder / FILES).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        reason = error.strerror or "cannot be made"
+        reason = error.strerror or "it cannot be made"
+    else:
+        reason = ""
+    # In the words of who looks at the folder, rather than in those of the system call that stumbled over it.
+    if os.path.isfile(folder):
+        raise StoreUnusable(f"--data-dir {folder} is a file, not a folder: choose another one")
+    for name, is_kind, kind in ((FILES, os.path.isdir, "folder"), (DATABASE, os.path.isfile, "file")):
+        path = folder / name
+        if os.path.islink(path):
+            raise unusable(folder, f"{name} in it is a symbolic link")
+        if os.path.exists(path) and not is_kind(path):
+            raise unusable(folder, f"{name} in it is not a {kind}")
     if reason:
         raise StoreUnusable(f"--data-dir {folder}: {reason}")
+
+
+def identity(folder: Path) -> tuple[int, int] | None:
+    """Which file the database is; None if there is none. It stays the same as long as nobody removes or replaces it."""
+    try:
+        found = os.stat(folder / DATABASE)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def open_writer(folder: Path, *, durable: bool = True) -> sqlite3.Connection:
@@ -90,12 +121,43 @@ def open_writer(folder: Path, *, durable: bool = True) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_size_limit=0")  # The log begins anew after a checkpoint, and is short then.
         return connection
     except (OSError, sqlite3.Error) as error:
-        reason = f"{DATABASE} cannot be opened ({error})"
+        reason = unreadable(error)
     except _Foreign as error:
         reason = str(error)
     if connection is not None:
         connection.close()
-    raise StoreUnusable(f"--data-dir {folder}: {reason}: move it away, or choose another folder")
+    raise unusable(folder, reason)
+
+
+def unusable(folder: Path, reason: str) -> StoreUnusable:
+    """The refusal of a folder, with what to do about it."""
+    if "is full" in reason or "No space" in reason:
+        advice = "make room on the disk"
+    elif "locked" in reason:
+        advice = "end the other program that has it open"
+    else:
+        advice = "move it away"
+    return StoreUnusable(f"--data-dir {folder}: {reason}: {advice}, or choose another folder")
+
+
+def unreadable(error: BaseException) -> str:
+    """What is wrong with the database."""
+    return f"{DATABASE} cannot be opened ({error})"
+
+
+def is_of_disk(error: BaseException) -> bool:
+    """Whether what failed is the disk: then it is for all, and not for one statement alone."""
+    return isinstance(error, sqlite3.Error) and any(word in str(error).lower() for word in _DISK_WORDS)
+
+
+def not_stored(error: BaseException) -> NotStored:
+    """What all are told whose works were in the transaction that `error` has ended."""
+    if isinstance(error, sqlite3.Error) and "locked" in str(error):
+        failed = NotStored(f"another program holds {DATABASE} (it is locked): nothing was kept; end that one")
+    else:
+        failed = NotStored(f"the disk is full or broken: nothing was kept ({error})")
+    failed.__cause__ = error
+    return failed
 
 
 def open_reader(folder: Path) -> sqlite3.Connection:

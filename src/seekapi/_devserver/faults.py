@@ -3,7 +3,7 @@
 A fault is armed for an operation and met by the next call of it. Their names are those of the fault list that seekapi
 itself is tested with. `..._once` hits one call, a plain name every call from then on.
 
-    {"push": "http_503_once", "input": ["slow_ok_1s", "stall_headers_once"], "deadline": "deadline_near"}
+    {"push": "http_503_once", "input": ["stall_headers_once", "slow_ok_1s"], "deadline": "deadline_near"}
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ INPUT, REGISTER, PUSH, FILE, CHARGE, DEADLINE, CALLS, ANY = (
 OPERATIONS = (INPUT, REGISTER, PUSH, FILE, CHARGE, DEADLINE, CALLS, ANY)
 _CALLS = (REGISTER, PUSH, FILE, CHARGE)
 MOST_ARMED = 100
+MOST_CALLS = 1000
 FOR_EVER_S = 24 * 3600.0
 NEAR_S = 1.0
 MORE = "faults"
@@ -149,19 +150,11 @@ class Plan:
         self._lock = threading.Lock()
 
     def arm(self, operation: str, name: str, count: int | None = None) -> None:
-        """The next `count` calls of `operation` meet this fault; None: all that come. Raises ValueError."""
-        if operation not in OPERATIONS:
-            raise ValueError(f"unknown operation {operation!r}: expected one of {', '.join(OPERATIONS)}")
-        fault = _made(name)
-        if (operation == DEADLINE) != bool(fault.seconds):
-            raise ValueError(f"{name} is not for {operation}")
-        fault.operation = operation
-        if count is not None or fault.left is None:
+        """The next `count` calls of `operation` meet this fault; None: as its name says. Raises ValueError."""
+        fault = _made(operation, name)
+        if count is not None:
             fault.left = count
-        with self._lock:
-            if len(self._armed) >= MOST_ARMED:
-                raise ValueError(f"at most {MOST_ARMED} faults can be armed")
-            self._armed.append(fault)
+        self._add([fault])
 
     def take(self, operation: str) -> Fault | None:
         """The fault that this call meets, if there is one."""
@@ -169,7 +162,7 @@ class Plan:
             return None
         with self._lock:
             for fault in self._armed:
-                if fault.operation == operation or _is_of(fault.operation, operation):
+                if _hits(fault.operation, operation):
                     if fault.left is not None:
                         fault.left -= 1
                         if fault.left <= 0:
@@ -188,14 +181,29 @@ class Plan:
             return [{"operation": f.operation, "name": f.name, "left": f.left} for f in self._armed]
 
     def load(self, value: Any) -> None:
-        """Arm what a file of faults says. Raises ValueError."""
+        """Arm what a file of faults says: all of it, or nothing. Raises ValueError, also for one that is never met."""
         if not isinstance(value, dict):
             raise ValueError('expected an object like {"push": "http_503_once"}')
+        loaded: list[Fault] = []
         for operation, names in value.items():
             for name in names if isinstance(names, list) else [names]:
                 if not isinstance(name, str):
                     raise ValueError(f"{operation}: expected the name of a fault, or a list of names")
-                self.arm(operation, name)
+                fault = _made(operation, name)
+                before = next((f for f in loaded if f.left is None and _hits(f.operation, operation)), None)
+                if before is not None:
+                    raise ValueError(
+                        f"{operation}: {name} would never be met, since {before.name} before it stays armed; "
+                        f"put it first, or use {before.name}_once"
+                    )
+                loaded.append(fault)
+        self._add(loaded)
+
+    def _add(self, faults: list[Fault]) -> None:
+        with self._lock:
+            if len(self._armed) + len(faults) > MOST_ARMED:
+                raise ValueError(f"at most {MOST_ARMED} faults can be armed")
+            self._armed += faults
 
 
 def read_plan(path: str) -> Plan:
@@ -264,22 +272,29 @@ def show(platform: Platform, request: Incoming) -> Answer:
 
 
 def arm(platform: Platform, request: Incoming) -> Answer:
-    """Arm one: `{"name", "count"}` from the page's list, or any fault with `"operation"`."""
+    """Arm what a file of faults would say; or one, `{"name", "count"}`: of the page's list, or with an `operation`."""
     asked = request.json()
-    name = asked.get("name") if isinstance(asked, dict) else None
-    count = asked.get("count", 1) if isinstance(asked, dict) else None
-    if not isinstance(name, str) or type(count) is not int or not 1 <= count <= 1000:
-        raise Refusal(422, "INVALID_REQUEST", 'expected {"name": ..., "count": 1 to 1000}')
-    operation = asked.get("operation")
-    if operation is None and name in PANEL:
-        operation, name, _ = PANEL[name]
     try:
-        plan_of(platform).arm(str(operation), name, count)
+        if isinstance(asked, dict) and "name" in asked:
+            _arm_one(plan_of(platform), asked)
+        else:
+            plan_of(platform).load(asked)
     except ValueError as error:
         reason = str(error)
     else:
         return show(platform, request)
     raise Refusal(422, "INVALID_REQUEST", reason)
+
+
+def _arm_one(plan: Plan, asked: dict[str, Any]) -> None:
+    name, operation, count = asked["name"], asked.get("operation"), asked.get("count", 1)
+    if not isinstance(name, str) or type(count) is not int or not 1 <= count <= MOST_CALLS:
+        raise ValueError(f'expected {{"name": ..., "operation": ..., "count": 1 to {MOST_CALLS}}}')
+    if operation is None and name in PANEL:
+        operation, name, _ = PANEL[name]
+    if not isinstance(operation, str):
+        raise ValueError(f"{name} needs an operation: one of {', '.join(OPERATIONS)}")
+    plan.arm(operation, name, count)
 
 
 def disarm(platform: Platform, request: Incoming) -> Answer:
@@ -295,7 +310,10 @@ ROUTES = (
 )
 
 
-def _made(name: str) -> Fault:
+def _made(operation: str, name: str) -> Fault:
+    """The fault of this name for this operation. Raises ValueError."""
+    if operation not in OPERATIONS:
+        raise ValueError(f"unknown operation {operation!r}: expected one of {', '.join(OPERATIONS)}")
     base = name.removesuffix("_once")
     status = _HTTP.fullmatch(base)
     if base in _BY_NAME:
@@ -305,11 +323,17 @@ def _made(name: str) -> Fault:
         fault = Fault(name, f"answered with {status[1]}", status=int(status[1]))
     else:
         raise ValueError(f"unknown fault {name!r}: expected http_503_once or the like, or one of {', '.join(_BY_NAME)}")
+    if (operation == DEADLINE) != bool(fault.seconds):
+        raise ValueError(f"{name} is not for {operation}")
+    fault.operation = operation
     fault.left = 1 if base != name else None
     return fault
 
 
-def _is_of(armed: str, operation: str) -> bool:
+def _hits(armed: str, operation: str) -> bool:
+    """Whether what is armed for one is met by all calls of the other."""
+    if armed == operation:
+        return True
     return (armed == CALLS and operation in _CALLS) or (armed == ANY and operation != DEADLINE)
 
 

@@ -33,6 +33,8 @@ LARGEST_STACK_CHARS = 1024 * 1024
 LAST_OUTPUT_S = 0.2
 # Where the system cannot tell that a process has ended, one has to look.
 LOOK_EVERY_S = 0.02
+# A process that is killed may have started another one a moment before.
+PASSES = 3
 _ORDER, _REPORT, _WAKE, _END = "order", "report", "wake", "end"
 _TOO_DEEP = {"outcome": "not_json", "message": "what the handler returned is nested too deeply"}
 # Of a report, what is relied upon; None stands for what is not known.
@@ -104,7 +106,7 @@ class Child:
         self._signal_all(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it, and all that it has started. What has left its session is not its own any more."""
+        """End it, and all that it has started: its session. What has left that (setsid) is not its own any more."""
         self._signal_all(signal.SIGKILL)
 
     def finish(self) -> int:
@@ -218,7 +220,17 @@ class Child:
         try:
             os.killpg(self.pid, number)
         except OSError:
-            pass  # Nobody is left in the session.
+            pass  # Nobody is left in the group.
+        # Not before SIGKILL has its victims: who is asked to end may still start somebody.
+        for _ in range(PASSES if number == signal.SIGKILL else 1):
+            others = _in_other_groups(self.pid)
+            for pid in others:
+                try:
+                    os.kill(pid, number)
+                except OSError:
+                    pass  # It has ended meanwhile, or is another user's.
+            if not others:
+                return
 
     def _close(self) -> int:
         code = self._process.wait()
@@ -230,6 +242,25 @@ class Child:
         if self._pidfd >= 0:
             os.close(self._pidfd)
         return code
+
+
+def _in_other_groups(session: int) -> list[int]:
+    """Who lives in this session, but in a group of its own. Only Linux lists them; elsewhere it is nobody.
+
+    The id of a session is not given to another one while it has members.
+    """
+    try:
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
+    except OSError:
+        return []
+    return [pid for pid in pids if _is_in_other_group(pid, session)]
+
+
+def _is_in_other_group(pid: int, session: int) -> bool:
+    try:
+        return os.getsid(pid) == session != os.getpgid(pid)
+    except OSError:  # It has just ended.
+        return False
 
 
 def _report_of(line: bytes | bytearray) -> Report | None:

@@ -17,6 +17,7 @@ from queue import SimpleQueue
 
 from .._protocol import lifecycles
 from . import changes
+from .exchange import RecordGone
 from .slots import Slot
 
 TYPE_CHECKING = False
@@ -105,6 +106,8 @@ class Runner:
                 return self.platform.store.submit(  # type: ignore[no-any-return]
                     partial(changes.claim, timeout_s=self.platform.options.timeout_s)
                 ).result()
+            except RecordGone:
+                return None
             except Exception as error:
                 log.error("no job can be started: %s", error)
                 self.stopped.wait(RETRY_S)

@@ -23,7 +23,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from . import database
-from .exchange import NotStored
+from .exchange import NotStored, RecordGone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,17 +68,6 @@ KINDS = (
 MOST_IN_A_GROUP = 512
 # From this size on, the log of the database is copied into it after a commit, when everybody has their answer.
 CHECKPOINT_BYTES = 4 * 1024 * 1024
-# How SQLite says that it is the disk, and not the statement (Python 3.10 knows no codes).
-_DISK_WORDS = (
-    "full",
-    "disk i/o",
-    "readonly",
-    "unable to open",
-    "malformed",
-    "not a database",
-    "locked",
-    "out of memory",
-)
 
 
 class Event:
@@ -183,18 +172,28 @@ class Store:
         except BaseException:
             self._lock.release()
             raise
+        self._identity = database.identity(self.folder)
+        self._is_gone = False
         self._works: SimpleQueue[tuple[Work, Reply] | None] = SimpleQueue()
         self._subscribers: tuple[Subscriber, ...] = ()
         self._readers: list[sqlite3.Connection] = []
         self._is_closed = False
         self._closing = threading.Lock()
-        database.sweep(self.folder, self._connection)
         self._thread = threading.Thread(target=self._write, name="seekapi-store", daemon=True)
         self._thread.start()
         # What ran when the last server died runs no more.
         from .changes import lose_running
 
-        self.lost: list[AttemptRow] = self.submit(lose_running).result()
+        try:
+            database.sweep(self.folder, self._connection)
+            self.lost: list[AttemptRow] = self.submit(lose_running).result()
+            return
+        except (OSError, sqlite3.Error) as error:
+            reason = database.unreadable(error)
+        except NotStored as error:
+            reason = database.unreadable(error.__cause__ or error)
+        self.close()
+        raise database.unusable(self.folder, reason)
 
     def submit(self, work: Callable[[Transaction], Value]) -> Future[Value]:
         """Queue a work. The future has what it returned, after the commit; or what it raised; or NotStored."""
@@ -219,10 +218,16 @@ class Store:
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
-        """What the record holds at this moment. On any thread; nothing waits for it, and it waits for nothing."""
+        """What the record holds at this moment. On any thread; nothing waits for it, and it waits for nothing.
+
+        Raises RecordGone.
+        """
+        if self._is_gone:
+            raise RecordGone(database.GONE)
         try:
             connection = self._readers.pop()
         except IndexError:
+            self._check_place()
             connection = database.open_reader(self.folder)
         try:
             connection.execute("BEGIN")
@@ -302,11 +307,13 @@ class Store:
         tx = Transaction(self._connection, self._now())
         try:
             outcomes = self._run_all(tx, group)
+            # After the commit: what was removed until now is told to nobody as kept.
+            self._check_place()
         except BaseException as error:
             self._undo_all()
-            if not isinstance(error, sqlite3.Error):
+            if not isinstance(error, (sqlite3.Error, NotStored)):
                 log.exception("the store")
-            failed = NotStored(f"nothing was kept: {error}")
+            failed = error if isinstance(error, NotStored) else database.not_stored(error)
             outcomes = [(None, failed)] * len(group)
             tx._events, tx._after_commit = [], []
         for action in tx._after_commit:
@@ -332,7 +339,7 @@ class Store:
         try:
             value = work(tx)
         except BaseException as error:
-            if _is_of_disk(error) or not self._connection.in_transaction:
+            if database.is_of_disk(error) or not self._connection.in_transaction:
                 raise
             execute("ROLLBACK TO work")
             execute("RELEASE work")
@@ -340,6 +347,15 @@ class Store:
             return None, error
         execute("RELEASE work")
         return value, None
+
+    def _check_place(self) -> None:
+        """Whoever starts here next must find what is written now. Raises RecordGone, for good; one stat."""
+        if not self._is_gone:
+            if database.identity(self.folder) == self._identity:
+                return
+            self._is_gone = True
+            log.error("%s: %s", self.folder, database.GONE)
+        raise RecordGone(database.GONE)
 
     def _undo_all(self) -> None:
         try:
@@ -357,16 +373,12 @@ class Store:
     def _checkpoint(self, how: str) -> None:
         try:
             self._connection.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
-        except sqlite3.Error:  # The log stays as it is, and nothing is lost.
-            log.warning("the store could not be tidied up", exc_info=True)
-
-
-def _is_of_disk(error: BaseException) -> bool:
-    return isinstance(error, sqlite3.Error) and any(word in str(error).lower() for word in _DISK_WORDS)
+        except sqlite3.Error as error:  # The log stays as it is, and nothing is lost.
+            log.warning("the store could not be tidied up: %s", error)
 
 
 def _closed() -> NotStored:
-    return NotStored("the store is closed")
+    return NotStored("the server is ending: nothing was kept")
 
 
 def _quietly(call: Callable[..., object], *arguments: object) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from contextlib import contextmanager
 
 from .._protocol import multipart_reader
 from .._protocol.multipart_reader import PART_END, BadForm, FormReader, PartHead
 from . import database, records
-from .exchange import Refusal
+from .exchange import RecordGone, Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import BinaryIO
 
@@ -58,7 +60,7 @@ class Upload:
         self.id = secrets.token_hex(16)
 
     def feed(self, data: bytes) -> None:
-        """Take the next piece. Raises Refusal (400), OSError."""
+        """Take the next piece. Raises Refusal (400), NotStored, OSError."""
         try:
             events = self._reader.feed(data)
         except BadForm as error:
@@ -73,7 +75,7 @@ class Upload:
                 self._take(event)
 
     def finish(self) -> Upload:
-        """All of it is on the disk under its id. Raises Refusal (400) if a part is missing, OSError."""
+        """All of it is on the disk under its id. Raises Refusal (400) if a part is missing, NotStored, OSError."""
         try:
             self._reader.finish()
         except BadForm as error:
@@ -85,9 +87,10 @@ class Upload:
         self._file.close()
         assert self._path is not None
         final_path = self._folder / self.id
-        os.replace(self._path, final_path)
-        self._path = final_path
-        database.sync_folder(self._folder)
+        with _gone_is_gone():
+            os.replace(self._path, final_path)
+            self._path = final_path
+            database.sync_folder(self._folder)
         return self
 
     def discard(self) -> None:
@@ -129,7 +132,8 @@ class Upload:
             self.content_type = part.content_type
             self._path = self._folder / f"{database.INCOMING}{self.id}"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-            self._file = os.fdopen(os.open(self._path, flags, 0o600), "wb", buffering=0)
+            with _gone_is_gone():
+                self._file = os.fdopen(os.open(self._path, flags, 0o600), "wb", buffering=0)
 
     def _take(self, content: bytes) -> None:
         if self._field == FILE:
@@ -152,6 +156,18 @@ def receive(platform: Platform, request: Incoming) -> Upload:
         if records.job_of(reader, request.params["job_id"]) is None:
             raise Refusal(404, "JOB_NOT_FOUND", "there is no such job")
     return Upload(platform.store.files, request.headers.get("Content-Type"))
+
+
+@contextmanager
+def _gone_is_gone() -> Iterator[None]:
+    """The folder was made at the start of the server; if it is not there, somebody has removed it."""
+    is_gone = False
+    try:
+        yield
+    except FileNotFoundError:
+        is_gone = True
+    if is_gone:
+        raise RecordGone(database.GONE)
 
 
 def _boundary_of(content_type: str) -> str:

@@ -6,6 +6,7 @@ lost its prefix or its filters. Nothing is taken for a job that does not have an
 
 from __future__ import annotations
 
+import re
 from urllib.parse import parse_qsl, urlencode
 
 from .. import errors
@@ -29,14 +30,18 @@ MOST_PROBLEMS = 100
 # Their texts come from the server, and there may be many.
 LONGEST_PROBLEM = 300
 
+_WITHOUT_SCHEME = re.compile(
+    r"(?i)(?:(?P<loopback>localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?|[a-z0-9.-]{1,253}:\d{1,5})"
+    r"(?:/[A-Za-z0-9._~/-]{0,200})?"
+)
 _WHAT_NEXT = {
     300: "check SEEKAPI_URL",
     401: "check SEEKAPI_API_KEY, or the user name and password",
     403: "check SEEKAPI_API_KEY, or the user name and password",
-    404: "check the job id, and SEEKAPI_URL",
-    409: "the job's status does not allow it, or the idempotency key was used for another input",
     413: "the input is larger than the platform takes",
 }
+# Of a service that does not say itself which it is.
+_CONFLICT = "the job's status does not allow it, or the idempotency key was used for another input"
 
 
 class Service:
@@ -148,13 +153,19 @@ def path_of(job_id: str, *parts: str) -> str:
     return jobs.job_path(job_id, *parts)
 
 
-def checked_base_url(url: str) -> str:
-    """`url` without a slash at its end. Raises ConfigurationError, without the value."""
+def checked_base_url(url: str, source: str = "url=, or SEEKAPI_URL") -> str:
+    """`url` without a slash at its end. Raises ConfigurationError, with the value if all it lacks is the scheme: any
+    other may be a key, or hold a password.
+    """
     if routes.is_base_url(url):
         return url.rstrip("/")
+    bare = _WITHOUT_SCHEME.fullmatch(url) if isinstance(url, str) else None
+    if bare is not None:
+        scheme = "http" if bare["loopback"] else "https"
+        raise ConfigurationError(f"{url} is not a base URL (from {source}): did you mean {scheme}://{url}?")
     raise ConfigurationError(
-        "the URL of the jobs API is not a base URL: expected https://host, perhaps with a port and a path, "
-        "without user, query or fragment (from url=, or SEEKAPI_URL)"
+        f"the URL of the jobs API is not a base URL (from {source}): expected http://127.0.0.1:8788, or https://host, "
+        "perhaps with a port and a path, without user, query or fragment"
     )
 
 
@@ -188,9 +199,9 @@ def _prefer(wait_s: float) -> list[tuple[str, str]]:
 
 
 def error_from(
-    response: Response, check: Check, *, redact: Redact = str, wall_time: float = 0.0
+    response: Response, check: Check, url: str = "", *, redact: Redact = str, wall_time: float = 0.0
 ) -> errors.ApiError | None:
-    """The typed error that `response` stands for, None for a success whose value passes `check`."""
+    """The typed error that `response` to `url` stands for, None for a success whose value passes `check`."""
     if 200 <= response.status < 300:
         wrong = _fault_of(response, check)
         if not wrong:
@@ -204,7 +215,10 @@ def error_from(
             retryable=True,
         )
     listed = _problems_of(response, redact)
-    error = problems.refusal_of(response, _WHAT_NEXT, said="; ".join(listed), redact=redact, wall_time=wall_time)
+    what_next = {**_WHAT_NEXT, 404: f"asked for {redact(url.partition('?')[0])}"}
+    if not problems.says_why(response):
+        what_next[409] = _CONFLICT
+    error = problems.refusal_of(response, what_next, said="; ".join(listed), redact=redact, wall_time=wall_time)
     if isinstance(error, errors.InvalidRequestError):
         error.problems = tuple(listed)
     return error
@@ -275,5 +289,4 @@ def _line_of(entry: Mapping[str, Any] | str, redact: Redact) -> str:
         where = ".".join(map(str, place[:20])) if isinstance(place, list) else ""
         what = entry.get("msg") or entry.get("message") or entry.get("type") or "invalid"
         line = f"{where}: {what}" if where else str(what)
-    shown = redact(line[: LONGEST_PROBLEM + problems.LONGEST_SECRET])
-    return "".join(c if c.isprintable() else " " for c in shown)[:LONGEST_PROBLEM]
+    return "".join(c if c.isprintable() else " " for c in problems.start_of(line, redact, LONGEST_PROBLEM))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 import sys
 
-from ..errors import SerializationError
+from ..errors import ArgumentError, SerializationError
 from . import frames, logs
 
 TYPE_CHECKING = False
@@ -80,6 +80,9 @@ class UserFunction:
     __slots__ = ("_converter", "_is_converter_known", "fn", "settings", "setup", "shape")
 
     def __init__(self, fn: Callable[..., Any], setup: Setup | None = None, settings: JobSettings | None = None) -> None:
+        if hasattr(fn, "__seekapi_function__"):
+            # Its answer would be taken for a result, and its failure for a success.
+            raise ArgumentError("this is a Lambda handler already, made by worker(): call it with an event")
         self.fn = fn
         self.setup = setup
         self.settings = settings

@@ -32,10 +32,11 @@ if TYPE_CHECKING:
 class Client:
     """A jobs API: that of `seekapi dev`, or of a service that speaks the same protocol.
 
-    `url` and `api_key` default to SEEKAPI_URL and SEEKAPI_API_KEY; `username` and `password` are for services behind
-    basic authentication, and then SEEKAPI_API_KEY is not looked at. `timeout` is in seconds and total per call:
-    connecting, waiting, every retry. Connections are kept: make one client and share it, also between threads; as a
-    context manager it closes them.
+    `url` and `api_key` default to SEEKAPI_URL and SEEKAPI_API_KEY; `username` and `password`, for services behind basic
+    authentication, to SEEKAPI_USERNAME and SEEKAPI_PASSWORD. What is given here is used instead of all that the
+    environment says of keys and logins, and a login of the environment instead of its key. `timeout` is in seconds and
+    total per call: connecting, waiting, every retry. Connections are kept: make one client and share it, also between
+    threads; as a context manager it closes them.
 
         client = seekapi.Client("http://127.0.0.1:8788")
         job = client.jobs.wait(client.jobs.submit({"name": "world"}).id)
@@ -93,9 +94,10 @@ def connect(
 ) -> Caller:
     """The caller that these arguments and the environment ask for; `poll` and `pause` wait."""
     settings = _settings.read_client()
-    has_login = bool(username or password)
-    # An explicit login is meant to be used instead of what happens to be set.
-    key = api_key if api_key is not None else ("" if has_login else settings.api_key)
+    if api_key is None and not (username or password):
+        # Something explicit is meant to be used instead of what happens to be set.
+        api_key, username, password = settings.api_key, settings.username, settings.password
+    key = api_key or ""
     base_url = url if url is not None else settings.url
     if not base_url:
         raise ConfigurationError(

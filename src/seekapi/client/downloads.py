@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 LONGEST_NAME_BYTES = 200
 MOST_TRIES = 100
+_SLASHES = tuple(filter(None, (os.sep, os.altsep)))
 # Names that Windows keeps for devices, whatever follows the first dot.
 _DEVICES = frozenset(
     ("con", "prn", "aux", "nul", *(f"com{n}" for n in range(1, 10)), *(f"lpt{n}" for n in range(1, 10)))
@@ -30,12 +31,17 @@ _DEVICES = frozenset(
 
 
 def fetch(caller: Caller, request: Request, wanted: JobFile, to: str | os.PathLike[str], deadline: float) -> Path:
-    """The path of the file, complete. Raises LocalWriteError, and what every call raises."""
+    """The path of the file, complete. `to` is a folder if it is one or ends with a slash; that is made if need be.
+
+    Raises LocalWriteError, and what every call raises.
+    """
     target = Path(to)
-    if target.is_dir():
-        target = target / safe_name(wanted.name)
     problem = ""
     try:
+        if os.fspath(to).endswith(_SLASHES):
+            target.mkdir(parents=True, exist_ok=True)
+        if target.is_dir():
+            target = target / safe_name(wanted.name)
         return _fetch(caller, request, wanted, target, deadline)
     except SeekApiError:
         raise
@@ -71,7 +77,9 @@ def _fetch(caller: Caller, request: Request, wanted: JobFile, target: Path, dead
 def _fresh_file(target: Path) -> tuple[BinaryIO, Path]:
     """A new file beside `target`, with the rights that a new file of this user has."""
     for _ in range(MOST_TRIES):
-        hidden = target.with_name(f".{target.name[:100]}.{os.urandom(6).hex()}.part")
+        # As many bytes of the name as leave room for the rest: a file system counts them, and not characters.
+        start = target.name.encode("utf-8", "ignore")[:100].decode("utf-8", "ignore")
+        hidden = target.with_name(f".{start}.{os.urandom(6).hex()}.part")
         try:
             return open(hidden, "xb"), hidden
         except FileExistsError:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import threading
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy
 
@@ -19,12 +21,13 @@ from .._devserver.store import Store
 from .._protocol import json_text
 from .._worker import logs as worker_logs
 from .._worker.invocation import worker
+from ..errors import ConfigurationError
 from .invoked import File, Invoked, Served
 from .lambda_side import FakeLambdaContext
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from .._devserver.changes import Claimed
@@ -52,14 +55,15 @@ class DevPlatform:
         self._faults = faults or {}
         self._held = ExitStack()
         self._served: list[Served] = []
+        self._plans = _Plans()
         self._up: Platform | None = None
 
     def __enter__(self) -> DevPlatform:
         with ExitStack() as held:
             store = Store(None)
             held.callback(store.close)
-            plan = Plan()
-            plan.load(dict(self._faults))
+            self._plans = plan = _Plans()
+            plan.load(dict(self._faults) if isinstance(self._faults, Mapping) else self._faults)
             options = Options(data_dir=store.folder, charge_limit=self._charge_limit)
             options.more[MORE] = plan
             keys = {"secret": secrets.token_hex(16), "api_key": secrets.token_hex(16)}
@@ -117,10 +121,12 @@ class DevPlatform:
         job's deadline; nobody kills the handler at it. `context` replaces the one that Lambda would hand over. `faults`
         are armed for this job alone.
 
+        Several threads may do so at once, with one platform: faults of one job may then be met by another that runs.
+        Raises ConfigurationError while a job of another platform runs in this process: both have one environment.
         What the handler raises comes through: on Lambda it would be a crash. `run()` and `worker` never raise.
         """
-        with self._armed(faults or {}) as plan, self._environment(), _listening() as heard:
-            near = plan.take(DEADLINE)
+        with _environment.leads_to(self), self._armed(faults or {}), _listening() as heard:
+            near = self._plans.take(DEADLINE)
             timeout = min(timeout, near.seconds) if near is not None else timeout
             claimed = self._submitted(input, timeout, settings)
             event = self._event(claimed, timeout, settings)
@@ -134,7 +140,10 @@ class DevPlatform:
         return self._left_of(claimed, envelope, heard, self._served[first:])
 
     def run(self, fn: UserFn, input: Any = None, **more: Any) -> Invoked:
-        """`invoke(worker(fn), input, ...)`: for a function from input to output that is no handler yet."""
+        """`invoke(worker(fn), input, ...)`: for a function from input to output that is no handler yet.
+
+        Raises ArgumentError for one that is.
+        """
         return self.invoke(worker(fn), input, **more)
 
     def _submitted(self, value: Any, timeout_s: float, settings: Mapping[str, Any] | None) -> Claimed:
@@ -208,38 +217,71 @@ class DevPlatform:
         return noted
 
     @contextmanager
-    def _armed(self, own: Faults) -> Iterator[_PlanOfJob]:
-        """The faults of one job, and only then those that all jobs meet."""
-        more = self._platform.options.more
-        for_all: Plan = more[MORE]
-        more[MORE] = plan = _PlanOfJob(for_all)
-        try:
-            plan.load(dict(own))
-            yield plan
-        finally:
-            more[MORE] = for_all
-
-    @contextmanager
-    def _environment(self) -> Iterator[None]:
-        changed = {**self.environ(), **dict.fromkeys(_REMOVED)}
-        before = {name: os.environ.get(name) for name in changed}
-        _put(changed)
+    def _armed(self, own: Faults) -> Iterator[None]:
+        """The faults of one job, as long as it runs."""
+        plan = Plan()
+        plan.load(dict(own) if isinstance(own, Mapping) else own)
+        self._plans.of_jobs.append(plan)
         try:
             yield
         finally:
-            _put(before)
+            self._plans.of_jobs.remove(plan)
 
 
-class _PlanOfJob(Plan):
-    """What one job meets; where it has nothing, what `for_all` has."""
+class _Plans(Plan):
+    """What the jobs meet that run, the latest first; where they have nothing, what is armed for all."""
 
-    def __init__(self, for_all: Plan) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._for_all = for_all
+        self.of_jobs: list[Plan] = []
 
     def take(self, operation: str) -> Fault | None:
         """The fault that this call meets, if there is one."""
-        return super().take(operation) or self._for_all.take(operation)
+        own = (fault for plan in self.of_jobs[::-1] if (fault := plan.take(operation)) is not None)
+        return next(own, None) or super().take(operation)
+
+
+class _Environment:
+    """The variables of this process: set for the first job that runs, put back after the last one."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._platform: DevPlatform | None = None
+        self._job_count = 0
+        self._before: dict[str, str | None] = {}
+
+    @contextmanager
+    def leads_to(self, platform: DevPlatform) -> Iterator[None]:
+        """Raises ConfigurationError if it leads to another one now."""
+        self._begin(platform)
+        try:
+            yield
+        finally:
+            self._end()
+
+    def _begin(self, platform: DevPlatform) -> None:
+        changed = {**platform.environ(), **dict.fromkeys(_REMOVED)}
+        with self._lock:
+            if self._platform not in (None, platform):
+                raise ConfigurationError(
+                    f"{_settings.API_BASE_URL} of this process leads to another DevPlatform, whose job is running: "
+                    "run the jobs of two platforms one after the other, or share one platform"
+                )
+            if self._platform is None:
+                self._before = {name: os.environ.get(name) for name in changed}
+                _put(changed)
+                self._platform = platform
+            self._job_count += 1
+
+    def _end(self) -> None:
+        with self._lock:
+            self._job_count -= 1
+            if self._job_count == 0:
+                _put(self._before)
+                self._platform = None
+
+
+_environment = _Environment()
 
 
 class _Heard(logging.Handler):

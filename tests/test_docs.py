@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from command import LIMIT_S, ROOT, environ, outcome
+from command import LIMIT_S, ROOT, command, environ, outcome
 
 import seekapi
 from seekapi import errors
+from seekapi._protocol import lifecycles
 
 PACKAGE = Path(seekapi.__file__).parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
@@ -40,6 +44,61 @@ def test_the_code_runs_as_it_stands(code, tmp_path):
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+WORKER = """
+from dataclasses import dataclass
+from seekapi import worker
+
+@dataclass
+class Settings:
+    greeting: str = "hello"
+
+@worker(settings=Settings)
+def handler(job_input, job):
+    job.push_file("report.csv", b"a,b")
+    return {"message": f"{job.settings.greeting} {job_input.get('name')}"}
+"""
+
+
+def test_the_lines_of_curl_run_as_they_stand(tmp_path):
+    """Each of them, against a server with a worker: in their order, and none is refused."""
+    if shutil.which("curl") is None:
+        pytest.skip("there is no curl here")
+    (script,) = re.findall(r"^```sh\n(.*?)^```$", text_of("dev-server.md"), re.M | re.S)
+    (tmp_path / "worker.py").write_text(WORKER, encoding="utf-8")
+    options = ["worker.py", "--port", "0", "--ephemeral", "--ready-file", "ready"]
+    server = subprocess.Popen(command("dev", *options), cwd=tmp_path, env=environ(), stderr=subprocess.DEVNULL)
+    try:
+        ends_at = time.monotonic() + LIMIT_S
+        while not (tmp_path / "ready").exists():
+            assert time.monotonic() < ends_at and server.poll() is None
+            time.sleep(0.01)
+        url = json.loads((tmp_path / "ready").read_text())["jobs_url"]
+        assert "url=http://127.0.0.1:8788 " in script
+        script = script.replace("http://127.0.0.1:8788", url, 1)
+        front = 'set -e\ncurl() { command curl -fsS --noproxy "*" -w "\\n" "$@"; }\n'
+        done = subprocess.run(
+            ["sh", "-c", front + script], cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT_S
+        )
+    finally:
+        server.kill()
+        server.wait()
+
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    for told in ("X-Next:", '{"message": "hello Bob"}', "a,b\n", "event: ended", '"late"', '"greeting": "hi"', '"OK"'):
+        assert told in done.stdout, told
+
+
+def test_the_changes_of_status_that_strict_allows():
+    """The table is that of the code."""
+    rows = text_of("dev-server.md").split("| from | to |\n|---|---|\n", 1)[1].partition("\n\n")[0].splitlines()
+    told = {}
+    for row in rows:
+        before, after = (re.findall("`([a-z]+)`", cell) for cell in row.split("|")[1:3])
+        told |= {status: set(after) for status in before}
+
+    assert told == lifecycles.TRANSITIONS
 
 
 def test_the_fields_of_json_are_those_that_the_command_prints(tmp_path):
@@ -76,7 +135,7 @@ def test_the_limit_of_an_import_is_one_and_the_same(tmp_path):
 def test_the_codes_of_the_command_are_documented():
     """Every code that the command itself gives, beside those of the verdict."""
     source = "".join((PACKAGE / "_cli" / name).read_text("utf-8") for name in ("verdict.py", "report.py"))
-    own = set(re.findall(r'"([A-Z]+_[A-Z]+|INTERRUPTED)"', source))
+    own = set(re.findall(r'"([A-Z]+_[A-Z]+)"', source))
 
     assert own and {code for code in own if f"`{code}`" not in text_of("cli.md")} == set()
 

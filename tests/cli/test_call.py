@@ -146,7 +146,21 @@ def test_a_job_that_takes_too_long_is_left_alone(server, tmp_path):
 
     assert done.returncode == 5
     assert "still queued: gave up waiting" in done.stderr
-    server.claim().end()
+    worker = server.claim()
+    worker.end()
+    assert done.stderr.endswith(f"\n  it goes on: seekapi jobs show {worker.attempt.job_id}\n")
+
+
+def test_a_platform_without_a_worker_says_that_the_job_waits(server, tmp_path):
+    """At once, and once; one that runs a worker does not."""
+    busy = seekapi("call", "{}", "--timeout", "0.3", "--url", server.url, cwd=tmp_path)
+    server.platform.runner = None
+    alone = seekapi("call", "{}", "--timeout", "0.3", "--url", server.url, cwd=tmp_path)
+
+    assert alone.stderr.startswith(
+        "seekapi: this platform runs no worker: the job waits until one of your own takes it\n"
+    )
+    assert "no worker" not in busy.stderr and "still queued" in busy.stderr
 
 
 def test_ctrl_c_cancels_the_job(server, tmp_path):
@@ -263,7 +277,7 @@ def test_a_dev_server_that_has_ended_is_none(tmp_path):
     "arguments, code, told",
     [
         (["--url", NOBODY], 4, "127.0.0.1:9"),
-        (["--url", "localhost:1"], 3, "not a base URL"),
+        (["--url", "localhost:1"], 3, "localhost:1 is not a base URL (from --url): did you mean http://localhost:1?"),
         (["--timeout", "-1"], 2, "expected seconds"),
         (["--key", "a\nb", "--url", NOBODY], 2, "idempotency key"),
         (["--ur", "x"], 2, "unrecognized"),
@@ -283,6 +297,15 @@ def test_a_login_that_is_refused_is_a_setting(tmp_path):
         done = seekapi("call", "{}", "--url", service.url, cwd=tmp_path)
 
     assert (done.returncode, "SEEKAPI_API_KEY" in done.stderr) == (3, True)
+
+
+def test_a_login_comes_from_the_environment(tmp_path):
+    """A password is no argument."""
+    with Service(login="ada:secret word") as service:
+        variables = {"SEEKAPI_USERNAME": "ada", "SEEKAPI_PASSWORD": "secret word", "SEEKAPI_API_KEY": "other"}
+        done = seekapi("jobs", "list", "--url", service.url, cwd=tmp_path, **variables)
+
+    assert (done.returncode, "no jobs at" in done.stderr) == (0, True)
 
 
 def test_how_a_job_ended_is_an_exit_code():

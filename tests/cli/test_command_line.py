@@ -50,8 +50,8 @@ def test_the_version_is_the_packages(tmp_path):
         (["run", "worker.py", "--input", "@missing.json"], "cannot read missing.json: No such file"),
         (["run", "worker.py", "--event", "missing.json"], "cannot read missing.json"),
         (["run", "worker.py", "--inp", "{}"], "usage: seekapi run"),
-        (["run", "worker.py", "--input", "job.json"], "to read the file: --input @job.json"),
-        (["run", "worker.py", "--input", "name"], """a JSON string needs its quotes: '"name"'"""),
+        (["run", "worker.py", "--input", "job.json"], "to read the file: @job.json"),
+        (["run", "worker.py", "--input", "name"], """a JSON string needs its quotes: '"name"'; @FILE reads a file"""),
         (["run", "worker.py", "--event", "{x"], "is not JSON: Expecting property name"),
         (["run", "worker.py", "--event", "@missing.json"], "cannot read missing.json"),
         (["run", "worker.py", "--timeout", "0"], "expected seconds"),
@@ -219,6 +219,13 @@ def on_a_terminal(*arguments: object, cwd, **variables: str) -> str:
         os.close(ours)
     process.wait(LIMIT_S)
     return shown.decode()
+
+
+def test_all_of_it_is_a_hundred_per_cent_and_less_is_not():
+    """Nobody waits at 100 %."""
+    counts = ((0, 9), (996, 1000), (9_999_999, 10_000_000), (9, 9), (3, 2))
+
+    assert [terminal.percent(*count) for count in counts] == [0, 99, 99, 100, 100]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import select
+import shlex
 import signal
 import socket
 import stat
@@ -20,7 +21,8 @@ from pathlib import Path
 import pytest
 from command import LIMIT_S, ROOT, command, environ, seekapi
 
-from seekapi._devserver import faults
+from seekapi._devserver import changes, faults
+from seekapi._devserver.store import Store
 
 HELLO = """
     from seekapi import worker
@@ -126,6 +128,41 @@ def test_the_first_minute(dev, tmp_path, write_worker):
         r"\d\d:\d\d:\d\d job [0-9a-f]{4} hello  completed  [\d.]+ m?s   1 push, 0 files\n",
         lines[0],
     )
+
+
+def test_a_record_of_several_lines_is_shown_in_lines(dev, tmp_path, write_worker):
+    """Indented, so that none of them passes for another record; and nobody reads `\\n`."""
+    write_worker("""
+        from seekapi import worker
+        @worker
+        def handler(job_input):
+            raise ValueError("no")
+    """)
+    with dev("worker.py") as server:
+        seekapi("call", "{}", cwd=tmp_path)
+
+        server.until_said(r"^  at .*worker\.py:5 +raise ValueError")
+        assert "\\n" not in server.said()
+
+
+def test_the_first_call_that_is_suggested_is_one_that_the_worker_takes(dev, tmp_path, write_worker):
+    """What is typed after the banner works."""
+    write_worker("""
+        from dataclasses import dataclass
+        from typing import Annotated
+        from seekapi import Range, worker
+        @dataclass
+        class Order:
+            count: Annotated[int, Range(3, 9)]
+            lines: Annotated[list[str], Range(1, 4)]
+        @worker
+        def handler(order: Order):
+            return order.lines
+    """)
+    with dev("worker.py") as server:
+        suggested = shlex.split(server.until_said(r"^ +try +seekapi (.*)$")[1])
+
+        assert seekapi(*suggested, cwd=tmp_path).returncode == 0
 
 
 def test_a_saved_file_is_what_the_next_call_runs(dev, tmp_path, write_worker):
@@ -238,7 +275,8 @@ def test_the_ready_file_is_for_its_owner_and_goes_with_the_server(dev, tmp_path,
     with dev("worker.py") as server:
         ready = tmp_path / "ready"
         assert stat.S_IMODE(ready.stat().st_mode) == 0o600
-        assert set(server.ready) == {"url", "pid", "secret", "api_key"} and server.ready["pid"] == server.process.pid
+        assert set(server.ready) == {"url", "jobs_url", "pid", "secret", "api_key"}
+        assert server.ready["pid"] == server.process.pid
         assert json.loads((tmp_path / ".seekapi" / "ready.json").read_text()) == server.ready
         assert (tmp_path / ".seekapi" / ".gitignore").read_text() == "*\n"
         assert server.ask("GET", "/healthcheck")[0] == 200
@@ -362,6 +400,14 @@ def test_a_plan_of_faults_is_met(dev, tmp_path, write_worker):
         server.until_said(r"fault      push http_503_once: answered with 503")
 
 
+def test_a_callback_that_is_not_there_is_told(dev, write_worker):
+    """With its code, and what became of it."""
+    write_worker(HELLO)
+    with dev("worker.py", "--callback", "http://127.0.0.1:1/") as server:
+        server.ask("POST", "/jobs", {"name": "x"})
+        server.until_said(r"failed +CALLBACK_FAILED: the callback was not reached")
+
+
 def test_every_event_is_a_line_of_json_if_that_is_wanted(dev, write_worker):
     """stdout is data."""
     write_worker(HELLO)
@@ -395,14 +441,54 @@ def test_the_handler_meets_this_platform_and_nothing_else(dev, tmp_path, write_w
 
 
 def test_a_server_leaves_the_ready_file_of_another_alone(dev, tmp_path, write_worker):
-    """The latest one in a folder is the one that is found; it is not hidden by the end of an older one."""
+    """The one that was here first is found as long as it is up; another one says how it is reached itself."""
     write_worker(HELLO)
-    with dev("worker.py") as older, dev("worker.py", "--ephemeral") as newer:
-        older.stop()
+    with dev("worker.py") as first:
+        with dev("worker.py", "--ephemeral") as second:
+            assert f"finds {first.ready['url']} (process {first.process.pid})" in second.said()
+            assert f"try         seekapi call --url {second.ready['url']} '" in second.said()
+            assert second.stop() == 130
 
         found = json.loads((tmp_path / ".seekapi" / "ready.json").read_text())
-        assert found["pid"] == newer.process.pid
+        assert found["pid"] == first.process.pid
         assert seekapi("call", '{"name": "x"}', cwd=tmp_path).returncode == 0
+
+
+def test_a_ready_file_that_nobody_answers_for_is_replaced(dev, tmp_path, write_worker):
+    """Its process was killed, and the number is another's by now."""
+    write_worker(HELLO)
+    (tmp_path / ".seekapi").mkdir()
+    stale = {"url": "http://127.0.0.1:9", "pid": os.getpid(), "api_key": "k"}
+    (tmp_path / ".seekapi" / "ready.json").write_text(json.dumps(stale))
+    with dev("worker.py"):
+        assert seekapi("call", '{"name": "x"}', cwd=tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--prefix", "/api/v1"),
+        ("--data-dir", "kept"),
+        ("--data-dir", "kept", "--prefix", "/api/v1", "--auth"),
+        ("--ephemeral", "--basic-auth", "login"),
+        ("--data-dir", "kept", "--basic-auth", "login"),
+    ],
+)
+def test_the_printed_call_works_as_it_stands(dev, tmp_path, write_worker, arguments):
+    """Whatever keeps the plain form from finding this server: the line has its URL then, and what opens it."""
+    write_worker(HELLO)
+    (tmp_path / "login").write_text("ada:secret\n")
+    with dev("worker.py", *arguments) as server:
+        printed = server.until_said(r"  try +(.+)$")[1]
+        python = f"{sys.executable} -m seekapi"
+        line = printed.replace("seekapi call", f"{python} call")
+        done = subprocess.run(
+            ["sh", "-c", line], cwd=tmp_path, env=environ(), capture_output=True, text=True, timeout=LIMIT_S
+        )
+
+    assert (done.returncode, done.stdout) == (0, '{"message": "hello world"}\n'), done.stderr
+    assert ("--url" in printed) is ("--data-dir" in arguments)
 
 
 @pytest.mark.parametrize(
@@ -414,9 +500,11 @@ def test_a_server_leaves_the_ready_file_of_another_alone(dev, tmp_path, write_wo
         (("worker.py", "--faults", "nothing.json"), 3, "--faults nothing.json: No such file"),
         (("worker.py", "--faults", "worker.py"), 3, "--faults worker.py"),
         (("worker.py", "--basic-auth", "worker.py"), 3, "expected one line, user:password"),
-        (("worker.py", "--data-dir", "worker.py"), 3, "--data-dir"),
+        (("worker.py", "--data-dir", "worker.py"), 3, "worker.py is a file, not a folder"),
         (("worker.py", "--callback", "ftp://x"), 3, "--callback"),
+        (("worker.py", "--callback", "http://localhost:70000/x"), 3, "--callback has a port that is none"),
         (("worker.py", "--port", "99999"), 2, "expected a port"),
+        (("worker.py", "--ephemeral", "--data-dir", "x"), 2, "--ephemeral keeps nothing"),
         (("worker.py", "--prefix", "api"), 2, "expected a path like /api/v1"),
         (("worker.py", "--timeout", "0"), 2, "above 0"),
         (("worker.py", "--concurrency", "0"), 2, "1 to 64"),
@@ -430,6 +518,19 @@ def test_what_cannot_be_is_told_before_anything_starts(tmp_path, write_worker, a
 
     assert done.returncode == code and told in done.stderr
     assert done.stdout == "" and "Traceback" not in done.stderr
+
+
+def test_a_record_that_cannot_be_read_is_one_line(tmp_path, write_worker):
+    """With what to do, as any other folder that is not to be used; no traceback."""
+    write_worker(HELLO)
+    with Store(tmp_path / ".seekapi") as store:
+        store.submit(lambda tx: [changes.submit(tx, '"x"' * 500) for _ in range(100)]).result(LIMIT_S)
+    path = tmp_path / ".seekapi" / "record.db"
+    path.write_bytes(path.read_bytes()[:8192] + b"?" * 100_000)
+    done = seekapi("dev", "worker.py", cwd=tmp_path)
+
+    assert done.returncode == 3 and "cannot be opened" in done.stderr and "move it away" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_folder_has_one_server(dev, tmp_path, write_worker):

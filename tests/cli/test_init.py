@@ -52,6 +52,21 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
     assert refused.returncode == 3 and "cannot write" in refused.stderr and "Traceback" not in refused.stderr
 
 
+def test_no_name_is_a_wrong_argument(tmp_path):
+    """2, with what to do."""
+    refused = seekapi("init", "", cwd=tmp_path)
+
+    assert refused.returncode == 2 and "seekapi init ." in refused.stderr and list(tmp_path.iterdir()) == []
+
+
+def test_the_next_step_can_be_taken(tmp_path):
+    """Also into a folder whose name looks like an option."""
+    made = seekapi("init", "--", "-x", cwd=tmp_path)
+    enter = made.stderr.splitlines()[1].removeprefix("next: ").partition(" && ")[0]
+
+    assert subprocess.run(["sh", "-c", f"{enter} && test -f worker.py"], cwd=tmp_path).returncode == 0
+
+
 def test_what_was_made_is_told_as_json_too(tmp_path):
     """For scripts."""
     made = json.loads(seekapi("init", "hello", "--json", cwd=tmp_path).stdout)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from client.dev_server import DevServer, dev_server
+from client.dev_server import INPUT_SCHEMA, DevServer, dev_server
 from client.service import Service
 from command import seekapi
 
@@ -105,6 +105,64 @@ def test_the_log_is_data(job, run):
     assert run("logs", job.id, "--follow").stdout.count("\n") == 1
 
 
+def test_the_log_has_the_tracebacks(server, client, run):
+    """Indented under its record, escaped; as JSON it is where it was."""
+    job = client.jobs.submit({})
+    worker = server.claim()
+    worker.log("before")
+    worker.log("it failed", traceback="Traceback\n  File w.py\x1b\n")
+    worker.end()
+
+    assert run("logs", job.id).stdout.splitlines() == [
+        "stdout   before",
+        "stdout   it failed",
+        "           Traceback",
+        "             File w.py\\x1b",
+    ]
+    assert run("logs", job.id, "--json").stdout.count("\n") == 2
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+def test_a_time_that_is_shown_can_be_asked_for(server, client, tmp_path, zone):
+    """In the same zone: that of this machine, unless the time has an offset."""
+    job = client.jobs.submit({})
+
+    def listed(*arguments):
+        return seekapi("jobs", "list", *arguments, "--url", server.url, cwd=tmp_path, TZ=zone).stdout
+
+    shown = " ".join(listed().splitlines()[1].split()[2:4])
+    (asked,) = {f"{row}Z" for row in [job.registered_at.strftime("%Y-%m-%dT%H:%M:%S")]}
+    for at in (shown, asked):
+        assert job.id in listed("--since", at, "--until", at)
+    assert job.id not in listed("--until", "2001-01-01")
+
+
+def test_a_cancel_that_came_too_late_says_so(job, run):
+    """Nothing was cancelled; the job is as it was."""
+    done = run("cancel", job.id)
+
+    assert (done.returncode, done.stdout) == (0, f"{job.id} completed\n")
+    assert done.stderr == "seekapi: the job had ended already: nothing was cancelled\n"
+
+
+def test_a_rerun_whose_input_is_refused_lists_every_problem(tmp_path):
+    """As `seekapi call` does."""
+    with dev_server(input_schema=INPUT_SCHEMA) as server, Client(server.url) as client:
+        job = client.jobs.submit({"name": "Ada"})
+        done = seekapi("jobs", "rerun", job.id, "--input", '{"count": -1}', "--url", server.url, cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("seekapi: the platform refuses the input\n  ") and "count: " in done.stderr
+
+
+def test_no_files_are_said_to_be_none(client, run):
+    """Nothing on stdout, and why."""
+    job = client.jobs.submit({})
+    done = run("download", job.id)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", f"seekapi: job {job.id} has no files\n")
+
+
 def test_cancel_and_rerun(client, run):
     """The job as it then is; the new job's id."""
     job = client.jobs.submit({"n": 1})
@@ -152,9 +210,15 @@ def test_which_job_is_meant():
     with Service() as service, Client(service.url) as client:
         for job_id in ("5f2a-1", "5f2a-2", "5f2b-1"):
             service.add({})["job_id"] = job_id
+            service.add({})["job_id"] = "6"
         assert platform.job_meant(client, "5f2b").id == "5f2b-1"
         assert platform.job_meant(client, "5F2A-1").id == "5f2a-1"
-        for meant, told in (("5f2a", "begins the ids of 2 jobs"), ("5f", "no job 5f"), ("nobody", "no job nobody")):
+        assert platform.job_meant(client, "6").id == "6"
+        for meant, told in (
+            ("5f2a", "begins the ids of 2 jobs"),
+            ("5", "the ids of 3 jobs"),
+            ("nobody", "no job nobody"),
+        ):
             with pytest.raises(platform.NoSuchJob, match=told):
                 platform.job_meant(client, meant)
 
@@ -164,6 +228,7 @@ def test_which_job_is_meant():
     [
         (["list", "--limit", "0"], 2),
         (["list", "--limit", "x"], 2),
+        (["list", "--limit", "0000000001999999"], 2),
         (["list", "--status", "asleep"], 2),
         (["list", "--since", "soon"], 2),
         (["show", "nobody"], 2),

@@ -70,6 +70,55 @@ def test_the_page_for_a_person_tells_it_too(write_worker, tmp_path):
     assert "\x1b" not in done.stdout
 
 
+TYPED = """
+    from dataclasses import dataclass
+    from seekapi import run, worker
+    @dataclass
+    class Order:
+        name: str
+        size: int
+    @worker
+    def handler(order: Order, job): ...
+"""
+
+
+def test_a_failure_is_told_once_and_each_problem_on_a_line(write_worker, tmp_path):
+    """The page has it; as JSON the log has it, too. What is to be done names the target."""
+    write_worker(TYPED)
+
+    done = seekapi("run", "worker.py", "--input", '{"name": 1, "size": "; $.a"}', cwd=tmp_path)
+    told = outcome("worker.py", "--input", '{"name": 1, "size": "; $.a"}', cwd=tmp_path)
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[1:] == [
+        "  INVALID_INPUT: 2 problems:",
+        "    $.name: expected string, got integer",
+        "    $.size: expected integer, got string",
+        "    correct the --input; `seekapi schema worker.py:handler` shows what the handler takes",
+    ]
+    assert "ERROR job failed: INVALID_INPUT" in told["log"]
+
+
+def test_a_failure_that_the_page_does_not_tell_is_in_the_log(write_worker, tmp_path):
+    """The handler has overcome it, or has gone on to say more: then its record is shown in its place."""
+    write_worker(TYPED + """
+    def overcome(event, context):
+        handler(event, context)
+        return {"ok": True}
+    def talkative(event, context):
+        try:
+            return handler(event, context)
+        finally:
+            print("the end")
+    """)  # fmt: skip
+
+    overcome = seekapi("run", "worker.py:overcome", cwd=tmp_path)
+    talkative = seekapi("run", "worker.py:talkative", cwd=tmp_path)
+
+    assert "ERROR job failed: INVALID_INPUT" in overcome.stderr and "completed" in overcome.stdout
+    assert talkative.stderr.index("ERROR job failed") < talkative.stderr.index("the end")
+
+
 def test_many_pushes_do_not_drown_the_page(write_worker, tmp_path):
     """A person sees the first ten and how many more there are; the lines stay on one line."""
     write_worker("""
@@ -118,6 +167,17 @@ def test_where_the_input_comes_from(arguments, stdin, expected, write_worker, tm
     assert told["job_uuid"] == "job-7" or "event.json" not in arguments
 
 
+def test_an_input_that_no_job_takes_is_refused_by_its_name(write_worker, tmp_path):
+    """And not by that of a file that nobody knows."""
+    write_worker(ECHO)
+    write_worker(json.dumps("x" * 100), "large.json")
+
+    told = outcome("worker.py", "--input", "@large.json", cwd=tmp_path, SEEKAPI_MAX_INPUT_BYTES="50")
+
+    assert (told["exit_code"], told["status"]) == (3, "unusable")
+    assert told["error"]["message"] == "--input is larger than 50 bytes, which SEEKAPI_MAX_INPUT_BYTES can raise"
+
+
 def test_an_event_without_an_input_fails_as_on_the_platform(write_worker, tmp_path):
     """A whole event is taken at its word: what it lacks is not made up, ids aside."""
     write_worker(ECHO)
@@ -126,6 +186,20 @@ def test_an_event_without_an_input_fails_as_on_the_platform(write_worker, tmp_pa
     told = outcome("worker.py", "--event", "event.json", cwd=tmp_path)
 
     assert (told["exit_code"], told["error"]["code"]) == (1, "MISSING_INPUT")
+
+
+def test_a_save_within_one_second_is_another_program(write_worker, tmp_path):
+    """Python tells its caches by whole seconds and sizes: an edit must not run the old code, of whichever file."""
+    answers = []
+    for n in (1, 2, 3):
+        for name, source in (
+            ("worker.py", f"import part\ndef handler(e, c): return [{n}, part.n]"),
+            ("part.py", f"n={n}"),
+        ):
+            os.utime(write_worker(source, name), (1_900_000_000, 1_900_000_000))
+        answers.append(outcome("worker.py", cwd=tmp_path)["returned"])
+
+    assert answers == [[1, 1], [2, 2], [3, 3]]
 
 
 def test_only_what_this_run_added_is_told(write_worker, tmp_path):
@@ -228,11 +302,11 @@ def test_the_context_is_what_lambda_gives(write_worker, tmp_path):
         ("return float('nan')", 1, "NOT_JSON", "NaN"),
         ("raise KeyError('name')", 1, "HANDLER_RAISED", "KeyError: 'name'"),
         ("raise SystemExit(0)", 1, "HANDLER_RAISED", "SystemExit: 0"),
-        ("import os; os._exit(7)", 1, "PROCESS_DIED", "exit code 7"),
-        ("import os; os.kill(os.getpid(), 9)", 1, "PROCESS_DIED", "signal 9"),
+        ("import os; os._exit(7)", 1, "CRASHED", "exit code 7"),
+        ("import os; os.kill(os.getpid(), 9)", 1, "CRASHED", "SIGKILL (Killed); was it out of memory?"),
         ("return seekapi.failure('NO_STOCK', 'only 2 left')", 1, "NO_STOCK", "only 2 left"),
         ("return {'ok': False}", 1, "NO_REASON", "gave no reason"),
-        ("return {'ok': False, 'error': 'only words'}", 1, "", "only words"),
+        ("return {'ok': False, 'error': 'only words'}", 1, "WORKER_ERROR", "only words"),
         ("return seekapi.failure('CONFIGURATION_ERROR', 'no')", 3, "CONFIGURATION_ERROR", "no"),
         ("return seekapi.failure('TIMEOUT', 'too slow')", 5, "TIMEOUT", "too slow"),
         ("return seekapi.run(event, context, lambda job_input: 1 / 0)", 1, "WORKER_ERROR", "division by zero"),
@@ -296,7 +370,7 @@ def test_a_verdict_of_the_users_own_has_a_place_and_no_traceback(write_worker, t
 
     done = seekapi("run", "worker.py", cwd=tmp_path)
 
-    said, place = done.stderr.splitlines()
+    said, place = outcome("worker.py", cwd=tmp_path)["log"].splitlines()
     assert said[8:] == " ERROR job failed: NO_STOCK: only 2 left"
     assert place == '  at worker.py:5   raise Fail("NO_STOCK", "only 2 left")'
     assert 'NO_STOCK: only 2 left\n    at worker.py:5   raise Fail("NO_STOCK", "only 2 left")' in done.stdout
@@ -395,6 +469,16 @@ def test_looking_whether_a_place_can_be_written_leaves_nothing(write_worker, tmp
     assert {path.name for path in tmp_path.iterdir()} <= {"worker.py", "__pycache__"}
 
 
+MANY = """
+from dataclasses import dataclass
+@dataclass
+class Handler:
+    a: int
+def tidy(event, context): ...
+def handle(event, context): ...
+"""
+
+
 @pytest.mark.parametrize(
     ("source", "said"),
     [
@@ -404,8 +488,13 @@ def test_looking_whether_a_place_can_be_written_leaves_nothing(write_worker, tmp
         ("import sys\nsys.exit(4)", ["SystemExit: 4", "at worker.py:2"]),
         ("from seekapi import nothing", ["cannot import name 'nothing'", "at worker.py:1"]),
         ("def main(event, context): ...", ["has no 'handler'", "did you mean worker.py:main?"]),
+        (MANY, ["did you mean worker.py:handle or worker.py:tidy?"]),
+        ("class handler: ...", ["worker.py:handler is a class, and no handler(event, context)"]),
         ("handler = 3", ["is not a function but int"]),
-        ("def handler(job_input): ...", ["(job_input) cannot be called as handler(event, context)", "@seekapi.worker"]),
+        (
+            "def handler(job_input: 'a long story' = 'of many words'): ...",
+            ["(job_input) cannot be called as handler(event, context)", "@seekapi.worker"],
+        ),
     ],
 )
 def test_a_handler_that_cannot_be_imported(source, said, write_worker, tmp_path):
@@ -427,6 +516,7 @@ def test_a_handler_that_cannot_be_imported(source, said, write_worker, tmp_path)
         ("nowhere.py", "there is no file nowhere.py"),
         ("nowhere:handler", "there is no module 'nowhere'"),
         ("worker.handler", "worker:handler"),
+        ("nothing.txt", "its name must end in .py"),
         ("not a module", "is no target"),
         ("hello.txt", "hello.txt is no handler file: its name must end in .py"),
         ("hello-1.txt", "hello-1.txt is no handler file: its name must end in .py"),

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from command import LIMIT_S, command, environ, outcome, seekapi
@@ -15,6 +16,11 @@ from command import LIMIT_S, command, environ, outcome, seekapi
 from cli.test_run_outcomes import is_gone
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
+
+by_each_signal = pytest.mark.parametrize(
+    ("number", "exit_code", "name"),
+    [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM"), (signal.SIGHUP, 129, "SIGHUP")],
+)
 
 HANGING = """
     import os, time
@@ -130,8 +136,9 @@ def test_an_import_that_hangs_is_no_timeout_of_the_handler(write_worker, tmp_pat
 
 
 @posix_only
-def test_one_interrupt_lets_the_handler_end(write_worker, tmp_path):
-    """SIGINT once: the handler sees KeyboardInterrupt, cleans up, and the command ends with 130."""
+@by_each_signal
+def test_one_interrupt_lets_the_handler_end(number, exit_code, name, write_worker, tmp_path):
+    """A signal, once: the handler sees KeyboardInterrupt, cleans up, and the command ends as a shell counts."""
     write_worker("""
         import time
         from seekapi import create_context, push_data
@@ -144,17 +151,19 @@ def test_one_interrupt_lets_the_handler_end(write_worker, tmp_path):
                 push_data(create_context(event), "cleaned up")
     """)
 
-    code, told, talk = interrupted(tmp_path, interrupts=1)
+    code, told, talk = interrupted(tmp_path, number)
 
-    assert (code, told["status"], told["exit_code"]) == (130, "interrupted", 130)
+    assert (code, told["status"], told["exit_code"]) == (exit_code, "interrupted", exit_code)
+    assert (told["error"]["code"], told["error"]["message"]) == ("CANCELLED", f"interrupted by {name}")
     assert [push["data"] for push in told["pushes"]] == ["cleaned up"]
-    assert "Ctrl-C again" in talk
+    assert "waiting for the handler to end" in talk
     assert "Traceback" not in talk
 
 
 @posix_only
-def test_one_interrupt_cancels_the_job_of_a_worker(write_worker, tmp_path):
-    """The envelope says CANCELLED, and where; the command ends with 130 all the same."""
+@by_each_signal
+def test_one_interrupt_cancels_the_job_of_a_worker(number, exit_code, name, write_worker, tmp_path):
+    """The envelope says CANCELLED, and where, and so does the command, by its own signal."""
     write_worker("""
         import time
         from seekapi import worker
@@ -168,10 +177,12 @@ def test_one_interrupt_cancels_the_job_of_a_worker(write_worker, tmp_path):
                 print("cleaned up")
     """)
 
-    code, told, talk = interrupted(tmp_path, interrupts=1)
+    code, told, talk = interrupted(tmp_path, number)
 
-    assert (code, told["status"], told["exit_code"]) == (130, "interrupted", 130)
-    assert told["envelope"]["error"]["code"] == "CANCELLED"
+    assert (code, told["status"], told["exit_code"]) == (exit_code, "interrupted", exit_code)
+    assert told["envelope"]["error"]["code"] == told["error"]["code"] == "CANCELLED"
+    assert told["error"]["message"] == f"interrupted by {name}"
+    assert re.fullmatch(r"worker\.py:[89]", told["error"]["where"])
     # It may still be printing.
     assert re.search(r"cancelled by SIGINT at worker\.py:[89] in handler: ", told["envelope"]["error"]["message"])
     assert [push["data"] for push in told["pushes"]] == ["before"]
@@ -190,23 +201,79 @@ def test_the_second_interrupt_ends_it_now(write_worker, tmp_path):
                 time.sleep(0.01)
     """)
 
-    code, told, talk = interrupted(tmp_path, interrupts=2)
+    code, told, talk = interrupted(tmp_path, signal.SIGINT, at=("ready", "I stay"), spaced=True)
 
     assert (code, told["status"]) == (130, "interrupted")
     assert "I stay" in talk
 
 
-def interrupted(folder, *, interrupts: int) -> tuple[int, dict[str, object], str]:
-    """Run worker.py until it is ready, send SIGINT to the command alone, each after the last one had an effect."""
+@posix_only
+def test_two_at_once_are_one(write_worker, tmp_path):
+    """`timeout` tells the command and then its group: the handler may clean up all the same."""
+    write_worker("""
+        import os, time
+        def handler(event, context):
+            try:
+                print("ready")
+                time.sleep(60)
+            finally:
+                os.write(1, b"I stay\\n")
+                time.sleep(0.3)
+                print("cleaned up")
+    """)
+
+    code, told, _ = interrupted(tmp_path, signal.SIGTERM, at=("ready", "I stay"))
+
+    assert (code, told["log"].splitlines()[-1]) == (143, "cleaned up")
+
+
+@posix_only
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_handler_that_swallows_the_interrupt_is_ended_after_the_grace(number, write_worker, tmp_path, monkeypatch):
+    """Long before its deadline, and the line where it was is told."""
+    from seekapi._cli import handler_process, supervisor, verdict
+
+    monkeypatch.setattr(supervisor, "CLEAN_UP_S", 0.4)
+    monkeypatch.chdir(tmp_path)
+    write_worker(f"""
+        import os, time
+        def handler(event, context):
+            tell = [os.kill]
+            while True:
+                try:
+                    for kill in tell:
+                        tell.clear()
+                        kill(os.getppid(), {int(number)})
+                    stay()
+                except BaseException:
+                    pass
+        def stay():
+            time.sleep(60)
+    """)
+    order = {"target": "worker.py", "event": {}, "request_id": "r", "timeout_s": 50}
+    (tmp_path / handler_process.ORDER).write_text(json.dumps(order), encoding="utf-8")
+
+    told = verdict.of(supervisor.supervise(str(tmp_path), environ(), 50), 50)
+
+    assert (told["status"], told["exit_code"], told["error"]["code"]) == ("interrupted", 128 + number, "CANCELLED")
+    assert (told["error"]["where"], told["error"]["line"]) == ("worker.py:14", "time.sleep(60)")
+    assert told["error"]["message"].endswith("; the handler did not end, in stay(), and was stopped")
+
+
+def interrupted(folder, number, *, at=("ready",), spaced=False) -> tuple[int, dict[str, object], str]:
+    """Run worker.py, and send the signal to the command alone, each time that it has said the next word."""
+    from seekapi._cli import supervisor
+
     talk = ""
     with started("run", "worker.py", "--json", cwd=folder) as process:
-        awaited = ["ready", "I stay"][:interrupts]
-        for word in awaited:
+        for word in at:
             while word not in talk:
                 line = process.stderr.readline()
                 assert line, f"the command ended before it said {word!r}: {talk}"
                 talk += line
-            process.send_signal(signal.SIGINT)
+            if spaced:
+                time.sleep(2 * supervisor.SAME_SIGNAL_S)
+            process.send_signal(number)
         out, rest = process.communicate(timeout=LIMIT_S)
     return process.returncode, json.loads(out), talk + rest
 

@@ -57,6 +57,22 @@ def test_of_a_function_of_a_module_on_one_line(write_worker, tmp_path):
     assert json.loads(done.stdout)["items"] == {"type": "string"}
 
 
+@pytest.mark.parametrize("kind", ["dataclass class Order:", "class Order(TypedDict):"])
+def test_of_a_class(kind, write_worker, tmp_path):
+    """What a handler that takes it would say, and not what a function with its fields would."""
+    write_worker(f"""
+        from dataclasses import dataclass
+        from typing import TypedDict
+        {kind.replace("dataclass ", "@dataclass" + chr(10) + " " * 8)}
+            size: int
+    """)
+
+    schema = json.loads(seekapi("schema", "worker.py:Order", cwd=tmp_path).stdout)
+
+    assert (schema["type"], schema["required"]) == ("object", ["size"])
+    assert schema["properties"] == {"size": {"type": "integer"}}
+
+
 def test_a_handler_that_takes_anything(write_worker, tmp_path):
     """The schema that allows everything, and a word about why."""
     write_worker(TYPED)

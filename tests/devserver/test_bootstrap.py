@@ -153,6 +153,7 @@ def test_stdin_is_empty_and_no_descriptor_of_ours_is_inherited(call):
         ("def handler(e, c):\n    return float('nan')", "not_json", "not JSON: ValueError"),
         ("def handler(e, c):\n    return 'x' * 7_000_000", "not_json", "larger than the 6 MB"),
         ("async def handler(e, c):\n    pass", "not_json", "@worker"),
+        ("import sys\ndef handler(e, c):\n    sys.stdout = None\n    return {1}", "not_json", "of type set"),
         ("def handler(e, c)\n    pass", "unimportable", "cannot import the worker: SyntaxError"),
         ("import nothing_like_it", "unimportable", "ModuleNotFoundError: No module named 'nothing_like_it'"),
         ("raise SystemExit(1)", "unimportable", "SystemExit: 1"),

@@ -42,6 +42,13 @@ def seconds(text: str) -> float:
     raise argparse.ArgumentTypeError(f"expected seconds, above 0 and at most {LONGEST_TIMEOUT_S}")
 
 
+def number(text: str, least: int, most: int, what: str) -> int:
+    """A whole number within these bounds; `what` names it."""
+    if text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected {what}, {least} to {most}")
+
+
 def json_value(text: str) -> Any:
     """JSON itself, `@FILE`, or `-` for stdin."""
     if text == "-":
@@ -78,9 +85,9 @@ def _stdin() -> bytes:
 def _hint(text: str) -> str:
     """What somebody who typed `text` for JSON may have meant."""
     if os.path.isfile(text):
-        return f"; to read the file: --input @{text}"
+        return f"; to read the file: @{text}"
     if text[:1].isalpha():
-        return f"; a JSON string needs its quotes: '{json.dumps(text, ensure_ascii=False)}'"
+        return f"; a JSON string needs its quotes: '{json.dumps(text, ensure_ascii=False)}'; @FILE reads a file"
     return ""
 
 

@@ -70,9 +70,7 @@ def _call(client: Client, arguments: argparse.Namespace) -> int:
     try:
         job = client.jobs.submit(arguments.input, idempotency_key=arguments.key)
     except InvalidRequestError as error:
-        lines = error.problems or (str(error),)
-        terminal.say("\n  ".join(["the platform refuses the input", *lines]))
-        return exit_codes.USAGE
+        return platform.refused_input(error)
     if arguments.detach:
         terminal.show(json.dumps(job.raw) if arguments.json else terminal.printable(job.id))
         return exit_codes.OK
@@ -102,7 +100,7 @@ def _watch(client: Client, job_id: str, deadline: float, watcher: Watcher) -> bo
     try:
         try:
             for event in client.jobs.events(
-                job_id, kinds=("log", "progress"), timeout=max(0.01, deadline - time.monotonic())
+                job_id, kinds=("submitted", "log", "progress"), timeout=max(0.01, deadline - time.monotonic())
             ):
                 watcher.show(event)
         except NotFoundError:
@@ -156,13 +154,16 @@ def _last_words(result: JobResult, seconds: float, *, is_over: bool) -> str:
     """One line, or a few if it failed."""
     colour = terminal.GREEN if result.ok else terminal.RED
     status = result.status if is_over else f"still {result.status}: gave up waiting"
-    counts = [f"{len(rows)} {name}" for name, rows in (("files", result.files), ("charges", result.charges)) if rows]
+    what = (("file", len(result.files)), ("charge", len(result.charges)))
+    counts = [terminal.counted(count, noun) for noun, count in what if count]
     parts = [f"job {result.job_id}", terminal.duration(seconds), *counts]
     lines = [f"{terminal.painted(status, colour, sys.stderr)}  {'   '.join(map(terminal.printable, parts))}"]
     if result.error is not None:
         lines.append(f"  {_indented(str(result.error), 2)}")
         if result.error.where:
             lines.append(f"    at {terminal.printable(result.error.where)}   {terminal.printable(result.error.line)}")
+    if not is_over:
+        lines.append(f"  it goes on: seekapi jobs show {terminal.printable(result.job_id)}")
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
@@ -176,7 +177,9 @@ class Watcher:
 
     def show(self, event: JobEvent) -> None:
         """One event."""
-        if event.kind == "log":
+        if event.kind == "submitted" and event.data.get("platform_only") is True:
+            terminal.say("this platform runs no worker: the job waits until one of your own takes it")
+        elif event.kind == "log":
             self._wipe()
             terminal.talk(f"{log_line(event)}\n")
         elif event.kind == "progress" and self._is_terminal and time.monotonic() >= self._next_at:
@@ -212,5 +215,5 @@ def _progress(event: JobEvent) -> str:
     share = f"{done}/{total}" if isinstance(total, (int, float)) else f"{done}"
     percent = ""
     if isinstance(done, (int, float)) and isinstance(total, (int, float)) and total > 0:
-        percent = f" {min(100.0, 100.0 * done / total):.0f} %"
+        percent = f" {terminal.percent(done, total)} %"
     return f"{share}{percent}  {event.text}".rstrip()

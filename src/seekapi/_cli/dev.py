@@ -8,7 +8,7 @@ import sys
 import time
 
 from . import arguments as checked
-from . import exit_codes, targets, terminal
+from . import exit_codes, ready, targets, terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ DEFAULT_TIMEOUT_S = 60.0
 # As Lambda runs several jobs side by side; few enough for a laptop.
 DEFAULT_CONCURRENCY = 4
 MOST_CONCURRENCY = 64
-DATA_DIR = ".seekapi"
 
 EXAMPLES = """\
 examples:
@@ -50,7 +49,7 @@ def add_to(commands: checked.Commands) -> None:
     add = parser.add_argument
     add("--port", type=_port, default=DEFAULT_PORT, help=f"or the next free one (default: {DEFAULT_PORT})")
     add("--host", default="127.0.0.1", help="the address to listen on; one that others reach needs --auth")
-    add("--data-dir", default=DATA_DIR, metavar="DIR", help=f"where jobs are kept (default: {DATA_DIR})")
+    add("--data-dir", metavar="DIR", help=f"where jobs are kept (default: {ready.FOLDER})")
     add("--ephemeral", action="store_true", help="keep nothing")
     add(
         "--timeout",
@@ -94,6 +93,8 @@ def execute(arguments: argparse.Namespace) -> int:
     started_at = time.monotonic()
     from .. import errors
 
+    if arguments.ephemeral and arguments.data_dir:
+        arguments.parser.error("--ephemeral keeps nothing: there is no use for --data-dir")
     try:
         target = None if arguments.target is None else targets.parse(arguments.target)
         options = _options(arguments)
@@ -117,7 +118,7 @@ def _options(arguments: argparse.Namespace) -> Options:
     if arguments.faults:
         more[faults.MORE] = faults.read_plan(arguments.faults)
     return Options(
-        data_dir=Path(arguments.data_dir),
+        data_dir=Path(arguments.data_dir or ready.FOLDER),
         timeout_s=arguments.timeout,
         needs_token=arguments.auth,
         prefix=arguments.prefix,
@@ -178,21 +179,15 @@ def _zone(name: str) -> tzinfo:
 
 
 def _port(text: str) -> int:
-    return _number(text, 0, 65535, "a port")
+    return checked.number(text, 0, 65535, "a port")
 
 
 def _concurrency(text: str) -> int:
-    return _number(text, 1, MOST_CONCURRENCY, "a number")
+    return checked.number(text, 1, MOST_CONCURRENCY, "a number")
 
 
 def _count(text: str) -> int:
-    return _number(text, 1, 1_000_000, "a number")
-
-
-def _number(text: str, least: int, most: int, what: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 10 and least <= int(text) <= most:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"expected {what}, {least} to {most}")
+    return checked.number(text, 1, 1_000_000, "a number")
 
 
 def _prefix(text: str) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 
 from .. import __version__
 from .._devserver import records
-from . import terminal
+from .._devserver.exchange import NotStored
+from . import example, terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,16 +30,6 @@ _WORDS = {"processing": "running", "error": "failed"}
 SHORT_ID = 4
 _LABEL_WIDTH, _STATE_WIDTH = 12, 9
 _EXAMPLE: dict[str, Any] = {"name": "world"}
-_DEEPEST_EXAMPLE = 8
-_EXAMPLES_OF_TYPES: dict[str, Any] = {
-    "string": "text",
-    "integer": 1,
-    "number": 1.5,
-    "boolean": True,
-    "array": [],
-    "object": {},
-    "null": None,
-}
 
 
 class Lines:
@@ -52,8 +44,8 @@ class Lines:
         """Whether it is worth a line."""
         return self._is_json or event.kind in (_SHOWN_WITHOUT_WORKER if self.worker is None else _SHOWN)
 
-    def introduce(self, took_s: float, *, reloads: bool) -> None:
-        """Who is here, where, and what to do next."""
+    def introduce(self, took_s: float, *, reloads: bool, call_line: str) -> None:
+        """Who is here, where, and what to do next: `call_line`, and an input that the worker takes."""
         platform, options = self._platform, self._platform.options
         url = f"{platform.url}/?token={platform.api_key}" if options.needs_token else platform.url
         title = f"seekapi dev {__version__}"
@@ -61,7 +53,7 @@ class Lines:
         if self.worker is not None:
             how = f"(deadline {options.timeout_s:g} s{', reload on save' if reloads else ''})"
             lines.append(self._labelled("worker", f"{self.worker.name}  ->  {self.worker}      {how}"))
-            lines.append(self._labelled("try", f"seekapi call {self._example()}"))
+            lines.append(self._labelled("try", f"{call_line} {self._example()}"))
         else:
             lines.append(self._labelled("worker", "none: jobs wait for one of your own"))
         lost_count = len(platform.store.lost)
@@ -102,7 +94,10 @@ class Lines:
         state, colour, rest = getattr(self, f"_{event.kind}")(event, data)
         clock = time.strftime("%H:%M:%S", time.localtime(event.at))
         name = f" {self.worker.name}" if self.worker is not None else ""
+        rest, *more = rest.split("\n") if event.kind == "log" else [rest]
         self._say(f"{clock} job {event.job_id[:SHORT_ID]}{name}  ", (f"{state:<{_STATE_WIDTH}}", colour), f"  {rest}")
+        for line in more:
+            self._say(line if line.startswith("  ") else f"  {line}")
         if event.kind == "ended" and isinstance(data.get("error"), dict):
             self._say_place(data["error"])
 
@@ -116,15 +111,18 @@ class Lines:
         error = data.get("error")
         if error:
             return "failed", terminal.RED, f"{error['code']}: {error['message']}".rstrip(": ")
-        with self._platform.store.read() as reader:
+        counts: dict[str, int] = {}
+        with suppress(NotStored), self._platform.store.read() as reader:
             counts = records.effect_counts(reader, event.job_number)
-        what = [_counted(counts.get(kind, 0), kind) for kind in ("push", "file")]
-        what += [_counted(counts[kind], kind) for kind in ("charge",) if counts.get(kind)]
+        what = [terminal.counted(counts.get(kind, 0), kind) for kind in ("push", "file")]
+        what += [terminal.counted(counts[kind], kind) for kind in ("charge",) if counts.get(kind)]
         took_ms = data.get("handler_ms", data["duration_s"] * 1000)
         return "completed", terminal.GREEN, f"{terminal.duration(took_ms / 1000)}   {', '.join(what)}"
 
     def _status(self, event: Event, data: dict[str, Any]) -> tuple[str, str, str]:
-        status = str(data.get("status", ""))
+        status, error = str(data.get("status", "")), data.get("error")
+        if isinstance(error, dict):
+            return _WORDS.get(status, status), terminal.RED, f"{error['code']}: {error['message']}"
         return _WORDS.get(status, status), "", str(data.get("reason") or f"by {data.get('by', 'the platform')}")
 
     def _retry(self, event: Event, data: dict[str, Any]) -> tuple[str, str, str]:
@@ -139,13 +137,16 @@ class Lines:
         return data["source"], terminal.DIM, front + data["message"]
 
     def _example(self) -> str:
-        """What this worker could be called with, quoted for a shell."""
+        """What this worker could be called with, quoted for a shell; a file, if that is not known."""
         from shlex import quote
 
         assert self.worker is not None
         schema = self.worker.description.input_schema
-        example = _EXAMPLE if schema is None else _example_of(schema, schema.get("$defs", {}))
-        return quote(json.dumps(example, ensure_ascii=False))
+        try:
+            value = _EXAMPLE if schema is None else example.of(schema)
+        except Exception:  # whatever a worker may call a schema
+            return "@input.json"
+        return quote(json.dumps(value, ensure_ascii=False))
 
     def _labelled(self, label: str, text: str) -> str:
         return f"{label:<{_LABEL_WIDTH}}{text}"
@@ -162,26 +163,3 @@ class Lines:
             text = terminal.printable(text, keep="\t")
             shown.append(terminal.painted(text, colour, sys.stderr) if colour else text)
         terminal.talk("".join(shown).rstrip() + "\n")
-
-
-def _counted(count: int, noun: str) -> str:
-    plural = "es" if noun == "push" else "s"
-    return f"{count} {noun}{'' if count == 1 else plural}"
-
-
-def _example_of(schema: dict[str, Any], defined: dict[str, Any], depth: int = 0) -> Any:
-    """A value that a person can begin with: what is required, by its type; all that is known if nothing is."""
-    if "$ref" in schema and depth < _DEEPEST_EXAMPLE:
-        return _example_of(defined.get(schema["$ref"].rpartition("/")[2], {}), defined, depth + 1)
-    for name in ("default", "const"):
-        if name in schema:
-            return schema[name]
-    for name in ("examples", "enum"):
-        if schema.get(name):
-            return schema[name][0]
-    if isinstance(schema.get("properties"), dict) and depth < _DEEPEST_EXAMPLE:
-        wanted = schema.get("required") or schema["properties"]
-        parts = {name: part for name, part in schema["properties"].items() if name in wanted}
-        return {name: _example_of(part, defined, depth + 1) for name, part in parts.items()}
-    kind = schema.get("type")
-    return _EXAMPLES_OF_TYPES.get(kind[0] if isinstance(kind, list) else str(kind), {})

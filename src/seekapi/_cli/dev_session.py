@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shlex
 import signal
 import sys
 import threading
@@ -80,7 +81,7 @@ class Session:
             jobs = "1 job that runs" if count == 1 else f"{count} jobs that run"
             terminal.say(f"stopping; waiting for {jobs} (Ctrl-C again: at once)")
         self._held.close()
-        return exit_codes.INTERRUPTED if self._ended_by == signal.SIGINT else 128 + self._ended_by
+        return exit_codes.of_signal(self._ended_by)
 
     def _open(self) -> None:
         arguments, options = self._arguments, self._options
@@ -125,7 +126,7 @@ class Session:
         asking.start()
         asking.join(PATIENCE_S)
         self._write_ready_files()
-        self._lines.introduce(time.monotonic() - self._started_at, reloads=reloads)
+        self._lines.introduce(time.monotonic() - self._started_at, reloads=reloads, call_line=self._call_line())
         if worker is None:
             return
         if asking.is_alive():
@@ -147,16 +148,44 @@ class Session:
         self._news.put(dev_lines.WORKER)
 
     def _write_ready_files(self) -> None:
-        """Where `seekapi call` in this folder looks for the platform, and where the user wants it."""
+        """Where `seekapi call` in this folder looks for the platform, and where the user wants it.
+
+        That of another server which is up stays.
+        """
         platform = self._platform
-        known = {"url": platform.url, "pid": os.getpid(), "secret": platform.secret, "api_key": platform.api_key}
-        paths = [ready.path_in(self._options.data_dir)]
-        if self._arguments.ready_file:
-            paths.append(self._arguments.ready_file)
+        known = {
+            "url": platform.url,
+            "jobs_url": self._jobs_url,
+            "pid": os.getpid(),
+            "secret": platform.secret,
+            "api_key": platform.api_key,
+        }
+        in_folder = ready.path_in(self._options.data_dir)
+        other = ready.other_that_is_up(in_folder)
+        if other is not None:
+            terminal.say(
+                f"`seekapi call` in this folder finds {other['jobs_url']} (process {other['pid']}), which was here "
+                f"before; for this one: --url {self._jobs_url}"
+            )
         ready.keep_out_of_git(self._options.data_dir)
-        for path in paths:
+        for path in ([] if other else [in_folder]) + (
+            [self._arguments.ready_file] if self._arguments.ready_file else []
+        ):
             ready.write(path, known)
             self._held.callback(partial(ready.remove, path))
+
+    @property
+    def _jobs_url(self) -> str:
+        return self._platform.url + self._options.prefix
+
+    def _call_line(self) -> str:
+        """How `seekapi call` finds this platform from here: by itself, if the ready file of this folder is ours."""
+        found = ready.read(ready.path_in(ready.FOLDER))
+        if found is not None and found["pid"] == os.getpid():
+            return "seekapi call"
+        is_closed = self._options.needs_token or self._options.basic_auth
+        key = f"{_settings.CLIENT_API_KEY}={self._platform.api_key} " if is_closed else ""
+        return f"{key}seekapi call --url {shlex.quote(self._jobs_url)}"
 
     def _happened(self, events: list[Event]) -> None:
         """On the store's thread: it must not wait for a terminal."""

@@ -10,3 +10,8 @@ CONFIGURATION = 3
 PLATFORM_UNREACHABLE = 4
 TIMEOUT = 5
 INTERRUPTED = 130
+
+
+def of_signal(number: int) -> int:
+    """As a shell counts: 130 for SIGINT (Ctrl-C), 143 for SIGTERM, 129 for SIGHUP."""
+    return 128 + number

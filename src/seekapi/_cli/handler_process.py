@@ -16,6 +16,9 @@ from contextlib import suppress
 
 from .. import _redaction, _settings
 from .._backends import fixtures
+from .._devserver import bootstrap
+from .._devserver import bootstrap_targets as finder
+from .._devserver.bootstrap import LambdaContext
 from .._protocol import json_text
 from .._worker import log_records, logs, places, tracebacks
 from ..errors import ArgumentError, ConfigurationError, SerializationError
@@ -26,9 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from logging import LogRecord
     from types import TracebackType
-    from typing import Any, TextIO, TypeVar
+    from typing import Any, TextIO
 
-    Made = TypeVar("Made")
     Report = dict[str, Any]
 
 # What of a report is text that the user's code had a hand in.
@@ -53,27 +55,6 @@ except KeyboardInterrupt:
 """
 
 
-class LambdaContext:
-    """What Lambda hands to a handler as `context`; the remaining time really shrinks."""
-
-    function_version = "$LATEST"
-    memory_limit_in_mb = "128"
-    log_group_name = "/aws/lambda/seekapi-local"
-    log_stream_name = "seekapi-run"
-    identity = None
-    client_context = None
-
-    def __init__(self, function_name: str, request_id: str, timeout_s: float) -> None:
-        self.function_name = function_name
-        self.invoked_function_arn = f"arn:aws:lambda:local:000000000000:function:{function_name}"
-        self.aws_request_id = request_id
-        self._deadline = time.monotonic() + timeout_s
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the deadline, never below zero."""
-        return max(0, int((self._deadline - time.monotonic()) * 1000))
-
-
 def main(package_parent: str, folder: str) -> None:
     """Carry out the order in `folder`. Does not return."""
     import signal
@@ -85,6 +66,7 @@ def main(package_parent: str, folder: str) -> None:
     own_pid, secrets = os.getpid(), event_secrets(order["event"])
     # Never closed: the handler may have closed the descriptor already (os.closerange), and opened another in its place.
     stack = open(os.path.join(folder, STACK), "w", encoding="utf-8")  # noqa: SIM115
+    bootstrap.show_stack_on_request(stack.fileno())
     try:
         report = _carry_out(order, stack, own_pid)
     except KeyboardInterrupt:
@@ -106,15 +88,20 @@ def _carry_out(order: dict[str, Any], stack: TextIO, own_pid: int) -> Report:
         fixtures.is_warned_of(fixtures.check(_settings.read().local_fixtures))
     _end_after(import_limit(timeout_s), stack)
     try:
+        place = {"place": target.place, "name": target.name, "is_file": target.is_file}
+        handler = finder.load(place, to_call=not order.get("describes"))
         if order.get("describes"):
-            return _described(targets.load(target, to_call=False))
-        handler = targets.load(target)
+            return _described(handler)
     except KeyboardInterrupt:
         raise
-    except targets.Unusable as error:
+    except finder.Unusable as error:
         return {"outcome": "unimportable", "message": str(error)}
     except BaseException as error:
-        return {"outcome": "unimportable", "message": f"cannot import {target.place}: {_said(error)}", **_fault(error)}
+        return {
+            "outcome": "unimportable",
+            "message": f"cannot import {target.place}: {finder.said(error)}",
+            **_fault(error),
+        }
     _end_if_forked(own_pid)
     log_records.enable()
     _end_after(timeout_s + GRACE_S, stack, mark="handler\n")
@@ -132,11 +119,11 @@ def _carry_out(order: dict[str, Any], stack: TextIO, own_pid: int) -> Report:
 
 
 def _described(handler: Callable[..., Any]) -> Report:
-    """The JSON Schema of the handler's input, instead of a call."""
+    """The JSON Schema of the handler's input, or of a class, instead of a call."""
     from .._protocol import schemas
 
     try:
-        schema = schemas.schema(handler)
+        schema = schemas.schema(bootstrap.taker_of(handler) if isinstance(handler, type) else handler)
     except ArgumentError as error:
         return {"outcome": "unimportable", "message": str(error)}
     return {"outcome": "described", "schema": schema}
@@ -209,43 +196,14 @@ def _returned(value: object) -> Report:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # of the user's own classes (a dict whose items() raises)
-        reason = str(error) if type(error) is SerializationError else _said(error)
-    hint = _safely(lambda: _hint(value), "")
-    return {"outcome": "not_json", "message": f"what the handler returned is not JSON: {reason}{hint}"}
-
-
-def _hint(value: Any) -> str:
-    if not hasattr(value, "__await__"):
-        return ""
-    getattr(value, "close", int)()  # or Python complains that it was never awaited
-    return ". Put seekapi's `@worker` above an `async def` handler: Lambda does not await one"
+        reason = str(error) if type(error) is SerializationError else finder.said(error)
+    return bootstrap.not_json(value, reason)
 
 
 def _raised(error: BaseException, secrets: list[str]) -> Report:
-    story = _safely(lambda: tracebacks.of(error, _redactor(secrets)).text, "")
-    _talk((story or _redactor(secrets).text(_said(error))) + "\n")
-    return {"outcome": "raised", "message": _said(error), **_place(sys.exc_info()[2])}
-
-
-def _talk(text: str) -> None:
-    """Write to stderr; if the handler has closed or replaced it, to the descriptor that was below it."""
-    try:
-        sys.stderr.write(text)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        with suppress(OSError):
-            os.write(2, text.encode("utf-8", "backslashreplace"))
-
-
-def _safely(make: Callable[[], Made], otherwise: Made) -> Made:
-    """What `make` returns, `otherwise` if it raises: whatever the user's own classes do, the rest can still be told."""
-    try:
-        return make()
-    except KeyboardInterrupt:
-        raise
-    except BaseException:
-        return otherwise
+    story = finder.safely(lambda: tracebacks.of(error, _redactor(secrets)).text, "")
+    bootstrap.show((story or _redactor(secrets).text(finder.said(error))) + "\n")
+    return {"outcome": "raised", "message": finder.said(error), **_place(sys.exc_info()[2])}
 
 
 def _redacted(report: Report, secrets: list[str]) -> Report:
@@ -266,16 +224,6 @@ def event_secrets(event: Any) -> list[str]:
     return [token if isinstance(token, str) else "", *_redaction.url_secrets(event.get("input_presigned_url"))]
 
 
-def _said(error: BaseException) -> str:
-    """The exception as the last line of a traceback shows it."""
-
-    def message() -> str:
-        is_of_syntax = _safely(lambda: isinstance(error, SyntaxError), False)
-        return str(getattr(error, "msg", "") if is_of_syntax else error)
-
-    return _safely(lambda: f"{type(error).__name__}: {_safely(message, '')}".rstrip(": "), "an unspeakable exception")
-
-
 def _fault(error: BaseException) -> Report:
     """Where importing failed: for a SyntaxError that is the file that Python could not read."""
 
@@ -284,11 +232,11 @@ def _fault(error: BaseException) -> Report:
             return {"where": f"{places.shown_path(error.filename)}:{error.lineno}", "line": (error.text or "").strip()}
         return {}
 
-    return _safely(of_syntax, {}) or _place(sys.exc_info()[2])
+    return finder.safely(of_syntax, {}) or _place(sys.exc_info()[2])
 
 
 def _place(trace: TracebackType | None) -> Report:
-    place = _safely(lambda: places.of(trace), None)
+    place = finder.safely(lambda: places.of(trace), None)
     return {"where": place[0], "line": place[1]} if place else {}
 
 
@@ -298,18 +246,12 @@ def _end_if_forked(own_pid: int) -> None:
     Nor has it the watchdog's thread, which to call off (or set anew) would be to wait for ever.
     """
     if os.getpid() != own_pid:
-        _flush()
+        bootstrap.flush()
         os._exit(0)
 
 
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(BaseException):  # the handler may have closed or replaced it
-            stream.flush()
-
-
 def _leave(report: Report, folder: str) -> None:
-    _flush()
+    bootstrap.flush()
     unfinished = os.path.join(folder, f"{REPORT}.tmp")
     # As bytes: looking up a codec imports it, which fails where the handler has removed the current folder.
     with open(unfinished, "wb") as file:

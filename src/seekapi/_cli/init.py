@@ -93,6 +93,8 @@ def add_to(commands: checked.Commands) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Make the folder; return the exit code."""
     folder: str = arguments.folder
+    if not folder:
+        arguments.parser.error("the folder needs a name; for this folder: seekapi init .")
     in_the_way = [name for name in FILES if os.path.lexists(os.path.join(folder, name))]
     if in_the_way:
         terminal.say(f"nothing was made: {os.path.join(folder, in_the_way[0])} is there already")
@@ -118,5 +120,7 @@ def _tell(arguments: argparse.Namespace, folder: str) -> None:
         return
     from shlex import quote
 
-    enter = "" if folder == "." else f"cd {quote(folder)} && "
+    # `cd -x` would be an option of cd.
+    place = f"./{folder}" if folder.startswith("-") else folder
+    enter = "" if folder == "." else f"cd {quote(place)} && "
     terminal.say(f"made {', '.join(FILES)} in {folder}\nnext: {enter}seekapi dev worker.py")

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from ..client.records import JobRecord, JobResult
 
 MOST_SHOWN = 20
-_LABEL_WIDTH = 11
 _STATUS_WIDTH = len("processing")
 _COLOURS = {"completed": terminal.GREEN, "error": terminal.RED, "cancelled": terminal.DIM}
 
@@ -42,17 +41,17 @@ def page(job: JobRecord, result: JobResult, stream: TextIO) -> str:
         if result.error.where:
             where = f"    at {result.error.where}   {result.error.line}".rstrip()
             lines.append(terminal.printable(where))
-    lines.append(_line("submitted", _moment(job.registered_at), stream))
-    lines.append(_line("input", _json(job.input), stream))
+    lines.append(terminal.labelled("submitted", _moment(job.registered_at), stream))
+    lines.append(terminal.labelled("input", _json(job.input), stream))
     if job.settings:
-        lines.append(_line("settings", _json(job.settings), stream))
-    lines += _rows("push", [_json(value) for value in result.values], stream)
+        lines.append(terminal.labelled("settings", _json(job.settings), stream))
+    lines += terminal.listed("push", [_json(value) for value in result.values], MOST_SHOWN, stream)
     sizes = [f"{file.name}   {terminal.size(file.size_bytes)}   {file.content_type}" for file in result.files]
-    lines += _rows("file", sizes, stream)
-    lines += _rows("charge", [_json(charge) for charge in result.charges], stream)
-    lines += _rows("warning", job.warnings, stream)
+    lines += terminal.listed("file", sizes, MOST_SHOWN, stream)
+    lines += terminal.listed("charge", [_json(charge) for charge in result.charges], MOST_SHOWN, stream)
+    lines += terminal.listed("warning", job.warnings, MOST_SHOWN, stream)
     if result.error is None:
-        lines += _rows("error", job.errors, stream)
+        lines += terminal.listed("error", job.errors, MOST_SHOWN, stream)
     return "\n".join(lines)
 
 
@@ -79,16 +78,6 @@ def free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def _rows(label: str, texts: list[str], stream: TextIO) -> list[str]:
-    shown = [_line(label, text, stream) for text in texts[:MOST_SHOWN]]
-    hidden_count = len(texts) - len(shown)
-    return [*shown, _line("", f"... and {hidden_count} more", stream)] if hidden_count else shown
-
-
-def _line(label: str, text: str, stream: TextIO) -> str:
-    return terminal.cut(f"  {label:<{_LABEL_WIDTH}}{terminal.printable(text)}", terminal.width(stream))
-
-
 def _moment(at: datetime | None) -> str:
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
 
@@ -98,7 +87,8 @@ def _took(job: JobRecord) -> str:
     end = job.completed_at or (job.updated_at if job.is_final else None)
     if end is None or job.registered_at is None:
         return ""
-    return f"{max(0.0, (end - job.registered_at).total_seconds()):.0f} s"
+    seconds = (end - job.registered_at).total_seconds()
+    return "< 1 s" if seconds < 1 else f"{seconds:.0f} s"
 
 
 def _json(value: object) -> str:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 
+from .._protocol import jobs as protocol
+from .._protocol import lifecycles
 from . import arguments as checked
 from . import exit_codes, job_page, platform, terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from datetime import datetime
     from typing import Any
 
     from ..client import Client
@@ -37,7 +40,10 @@ exit code: 0 ok, 1 the platform refuses, 2 usage or no such job, 3 configuration
 def add_to(commands: checked.Commands) -> None:
     """Add the command and those below it to the tree."""
     parser = commands.add_parser(
-        "jobs", help="list, show, cancel, rerun jobs", examples=EXAMPLES, description=DESCRIPTION
+        "jobs",
+        help="list, show, cancel or rerun jobs; their logs and files",
+        examples=EXAMPLES,
+        description=DESCRIPTION,
     )
     parser.set_defaults(execute=lambda arguments: _usage(parser), parser=parser)
     below = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -46,8 +52,9 @@ def add_to(commands: checked.Commands) -> None:
     listed.add_argument(
         "--status", metavar="STATUS", help="only these: pending, queued, processing, completed, error ..."
     )
-    listed.add_argument("--since", metavar="TIME", help="submitted then or later: ISO-8601, 2026-11-22 or with a time")
-    listed.add_argument("--until", metavar="TIME", help="submitted then or before")
+    since = "submitted then or later: ISO-8601, 2026-11-22 or '2026-11-22 18:00:00', local time unless it has an offset"
+    listed.add_argument("--since", type=_moment, metavar="TIME", help=since)
+    listed.add_argument("--until", type=_moment, metavar="TIME", help="submitted then or before")
     listed.add_argument("--limit", type=_count, default=DEFAULT_LIMIT, metavar="N", help=f"default: {DEFAULT_LIMIT}")
 
     _add(below, "show", _show, "one job, with what it delivered")
@@ -80,11 +87,22 @@ def _usage(parser: checked.Parser) -> int:
 
 
 def _count(text: str) -> int:
-    import argparse
+    return checked.number(text, 1, 100_000, "a number")
 
-    if text.isascii() and text.isdigit() and 0 < int(text[:10]) <= 100_000:
-        return int(text)
-    raise argparse.ArgumentTypeError("expected a number from 1 to 100000")
+
+def _moment(text: str) -> datetime:
+    """As the table shows it: a time without an offset is that of this machine."""
+    import argparse
+    from datetime import datetime, timedelta, timezone
+
+    try:
+        at = protocol.moment_of(text)
+        has_offset = at == protocol.moment_of(text, timezone(timedelta(hours=1)))
+        moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=at)
+        # Without one: what a clock of this place shows, which had summer time then or not.
+        return moment if has_offset else moment.replace(tzinfo=None).astimezone()
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError("expected ISO-8601: 2026-11-22, or '2026-11-22 18:00:00+01:00'") from None
 
 
 def _list(client: Client, arguments: argparse.Namespace) -> int:
@@ -111,16 +129,24 @@ def _show(client: Client, arguments: argparse.Namespace) -> int:
 
 
 def _logs(client: Client, arguments: argparse.Namespace) -> int:
+    from textwrap import indent
+
     from .call import log_line
 
     job = platform.job_meant(client, arguments.job_id)
     for event in client.jobs.logs(job.id, follow=arguments.follow):
         terminal.show(json.dumps(event.raw) if arguments.json else log_line(event))
+        traceback = event.data.get("traceback")
+        if isinstance(traceback, str) and not arguments.json:
+            terminal.show(indent(terminal.printable(traceback.rstrip(), keep="\n"), " " * 11))
     return exit_codes.OK
 
 
 def _cancel(client: Client, arguments: argparse.Namespace) -> int:
-    job = client.jobs.cancel(platform.job_meant(client, arguments.job_id).id)
+    before = platform.job_meant(client, arguments.job_id)
+    job = client.jobs.cancel(before.id)
+    if before.is_final or job.status != lifecycles.CANCELLED:
+        terminal.say("the job had ended already: nothing was cancelled")
     terminal.show(
         json.dumps(job.raw) if arguments.json else f"{terminal.printable(job.id)} {job_page.status(job, sys.stdout)}"
     )
@@ -128,10 +154,14 @@ def _cancel(client: Client, arguments: argparse.Namespace) -> int:
 
 
 def _rerun(client: Client, arguments: argparse.Namespace) -> int:
+    from ..errors import InvalidRequestError
+
     job_id = platform.job_meant(client, arguments.job_id).id
-    job = (
-        client.jobs.rerun(job_id) if arguments.input is _NOT_GIVEN else client.jobs.rerun(job_id, input=arguments.input)
-    )
+    try:
+        changed = {} if arguments.input is _NOT_GIVEN else {"input": arguments.input}
+        job = client.jobs.rerun(job_id, **changed)
+    except InvalidRequestError as error:
+        return platform.refused_input(error)
     terminal.show(json.dumps(job.raw) if arguments.json else terminal.printable(job.id))
     return exit_codes.OK
 
@@ -143,6 +173,8 @@ def _download(client: Client, arguments: argparse.Namespace) -> int:
 
     job = platform.job_meant(client, arguments.job_id)
     files = client.jobs.files(job.id)
+    if not files:
+        terminal.say(f"job {job.id} has no files")
     missing = sorted(set(arguments.names) - {file.name for file in files})
     if missing:
         terminal.say(f"job {job.id} has no file {', '.join(missing)}")

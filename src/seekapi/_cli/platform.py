@@ -1,15 +1,12 @@
 """Which platform a command talks to, and what its refusals are as exit codes.
 
 In this order: --url, SEEKAPI_URL, the dev server of this folder. A key only goes where it belongs: that of the dev
-server to the dev server, SEEKAPI_API_KEY to what the user has named.
+server to the dev server, SEEKAPI_API_KEY (or SEEKAPI_USERNAME and SEEKAPI_PASSWORD) to what the user has named.
 """
 
 from __future__ import annotations
 
-import json
-import os
-
-from . import exit_codes, terminal
+from . import exit_codes, ready, terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,14 +15,11 @@ if TYPE_CHECKING:
 
     from ..client import Client
     from ..client.records import JobRecord
+    from ..errors import InvalidRequestError
     from .arguments import Parser
 
-READY_FILE = os.path.join(".seekapi", "ready.json")
-# Far above what a ready file holds.
-_MOST_READY_BYTES = 64 * 1024
-# How far back a shortened id is looked for, and how short it may be.
+# How far back a shortened id is looked for.
 MOST_SEARCHED = 1000
-SHORTEST_ID = 3
 
 
 class NotFound(Exception):
@@ -45,7 +39,8 @@ def add_to(parser: Parser) -> None:
     parser.add_argument(
         "--url",
         metavar="URL",
-        help="the platform (default: SEEKAPI_URL, else the `seekapi dev` of this folder); its key is SEEKAPI_API_KEY",
+        help="the platform (default: SEEKAPI_URL, else the `seekapi dev` of this folder); its key is SEEKAPI_API_KEY, "
+        "its login SEEKAPI_USERNAME and SEEKAPI_PASSWORD",
     )
 
 
@@ -67,19 +62,27 @@ def with_client(arguments: argparse.Namespace, act: Callable[[Client], int]) -> 
 def client_of(url: str | None) -> Client:
     """A client of the platform that is meant. Raises NotFound, ConfigurationError."""
     from .. import _settings
+    from .._protocol.job_calls import checked_base_url
     from ..client import Client
 
-    named = url or _settings.read_client().url
-    here = _dev_server_of_this_folder()
+    settings = _settings.read_client()
+    named = url or settings.url
+    here = ready.read(ready.path_in(ready.FOLDER))
     if named:
-        is_here = here is not None and here["url"] == named.rstrip("/")
-        own_key = here["api_key"] if here is not None and is_here else ""
-        return Client(named, _settings.read_client().api_key or own_key)
+        base_url = checked_base_url(named, "--url" if url else _settings.CLIENT_URL)
+        own_key = here["api_key"] if here is not None and base_url in (here["url"], here["jobs_url"]) else ""
+        return Client(base_url, None if settings.username else settings.api_key or own_key)
     if here is None:
         raise NotFound(
             "no platform found: start `seekapi dev worker.py` in this folder, or name one with --url or SEEKAPI_URL"
         )
-    return Client(here["url"], here["api_key"])
+    return Client(here["jobs_url"], here["api_key"])
+
+
+def refused_input(error: InvalidRequestError) -> int:
+    """Tell every problem of an input that the platform does not take; the exit code."""
+    terminal.say("\n  ".join(["the platform refuses the input", *(error.problems or (str(error),))]))
+    return exit_codes.USAGE
 
 
 def exit_code_of(error: Exception) -> int:
@@ -113,39 +116,10 @@ def job_meant(client: Client, job_id: str) -> JobRecord:
         return client.jobs.get(job_id)
     except errors.NotFoundError:
         pass
-    found = []
-    if len(job_id) >= SHORTEST_ID:
-        found = [job for job in client.jobs.list(limit=MOST_SEARCHED) if job.id.startswith(job_id.lower())]
+    found = [job for job in client.jobs.list(limit=MOST_SEARCHED) if job.id.startswith(job_id.lower())]
     if len(found) == 1:
         return found[0]
     if found:
         shown = ", ".join(job.id for job in found[:5])
         raise NoSuchJob(f"{job_id} begins the ids of {len(found)} jobs: {shown}")
     raise NoSuchJob(f"no job {job_id} at {client.url}; `seekapi jobs list` shows the latest")
-
-
-def _dev_server_of_this_folder() -> dict[str, str] | None:
-    """What the dev server wrote when it began to listen; None if there is none, or it has ended."""
-    try:
-        with open(READY_FILE, "rb") as file:
-            told = json.loads(file.read(_MOST_READY_BYTES))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(told, dict) or not isinstance(told.get("url"), str) or not _is_alive(told.get("pid")):
-        return None
-    api_key = told.get("api_key")
-    return {"url": told["url"].rstrip("/"), "api_key": api_key if isinstance(api_key, str) else ""}
-
-
-def _is_alive(pid: object) -> bool:
-    if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0:
-        return False
-    if os.name != "posix":
-        return True  # to ask would end it
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        pass
-    return True

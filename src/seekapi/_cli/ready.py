@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
@@ -13,14 +14,57 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+# Where a platform keeps its jobs if not told otherwise, and the only folder in which commands look for its ready file.
+FOLDER = ".seekapi"
 NAME = "ready.json"
 # What is in a data folder, with what begins with record.db.
 _OURS = ("lock", "files", NAME)
+# Far above what a ready file holds.
+_MOST_BYTES = 64 * 1024
+# On this machine somebody who listens takes a connection at once.
+_CONNECT_S = 1.0
 
 
-def path_in(folder: Path) -> str:
+def path_in(folder: str | Path) -> str:
     """Where commands in the same folder look for it."""
     return os.path.join(folder, NAME)
+
+
+def read(path: str) -> dict[str, Any] | None:
+    """What a platform wrote when it began to listen; None if there is none, or its process has ended.
+
+    `url` and `jobs_url` are texts, without a slash at their ends; `api_key` is a text.
+    """
+    try:
+        with open(path, "rb") as file:
+            told = json.loads(file.read(_MOST_BYTES))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(told, dict) or not isinstance(told.get("url"), str) or not _is_alive(told.get("pid")):
+        return None
+    url, jobs_url, api_key = told["url"], told.get("jobs_url"), told.get("api_key")
+    return {
+        "pid": told["pid"],
+        "url": url.rstrip("/"),
+        "jobs_url": (jobs_url if isinstance(jobs_url, str) else url).rstrip("/"),
+        "api_key": api_key if isinstance(api_key, str) else "",
+    }
+
+
+def other_that_is_up(path: str) -> dict[str, Any] | None:
+    """The other platform that this file names, if it still listens: a number of a process may be another's by now."""
+    import socket
+    from urllib.parse import urlsplit
+
+    told = read(path)
+    if told is None or told["pid"] == os.getpid():
+        return None
+    try:
+        url = urlsplit(told["url"])
+        socket.create_connection((url.hostname or "", url.port or 80), _CONNECT_S).close()
+    except (OSError, ValueError):
+        return None
+    return told
 
 
 def write(path: str, known: dict[str, Any]) -> None:
@@ -42,13 +86,10 @@ def write(path: str, known: dict[str, Any]) -> None:
 
 def remove(path: str) -> None:
     """If it is still ours: another server may have begun in this folder meanwhile."""
-    try:
-        with open(path, encoding="ascii") as file:
-            is_ours = json.load(file).get("pid") == os.getpid()
-        if is_ours:
+    told = read(path)
+    if told is not None and told["pid"] == os.getpid():
+        with contextlib.suppress(OSError):
             os.unlink(path)
-    except (OSError, ValueError, AttributeError):
-        pass
 
 
 def keep_out_of_git(folder: Path) -> None:
@@ -61,3 +102,17 @@ def keep_out_of_git(folder: Path) -> None:
             file.write("*\n")
     except OSError:  # It is there already; what cannot be written at all, others have found out.
         pass
+
+
+def _is_alive(pid: object) -> bool:
+    if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0:
+        return False
+    if os.name != "posix":
+        return True  # to ask would end it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
+from .._devserver import verdicts
 from .._protocol import envelopes
+from .._worker import deadline
 from . import terminal
 
 TYPE_CHECKING = False
@@ -13,12 +16,13 @@ if TYPE_CHECKING:
 
 # As many of each kind are shown as fit a screen; all of them are on disk.
 MOST_SHOWN = 10
-_LABEL_WIDTH = 11
+_ROWS = {"push": "pushes", "file": "files", "charge": "charges"}
 # What to do, for the codes whose message does not say it.
 _REMEDIES = {
     envelopes.WORKER_ERROR: "the traceback is in the log, on stderr",
     "HANDLER_RAISED": "the traceback is in the log; seekapi.run() answers with a verdict instead of raising",
-    envelopes.TIMEOUT: "--timeout gives it longer; job.remaining() tells the handler how much is left",
+    envelopes.TIMEOUT: f"--timeout gives it longer; {deadline.HANDLER_RESERVE_S:g} s of it, or 2 %, are kept for the "
+    "answer of a worker; job.remaining() tells it how much is left",
     envelopes.CANCELLED: "run it again: what was pushed before stays pushed",
     envelopes.MISSING_INPUT: "--input JSON gives it one",
     envelopes.INVALID_INPUT: "correct the --input; `seekapi schema TARGET` shows what the handler takes",
@@ -27,7 +31,7 @@ _REMEDIES = {
     envelopes.DELIVERY_FAILED: "--out names another place for the results",
     "NOT_JSON": "return dicts with text keys, lists, texts, numbers, true, false and null",
     "NO_REASON": "seekapi.failure(code, message) gives one",
-    "PROCESS_DIED": "what it said last is in the log, on stderr",
+    verdicts.CRASHED: "what it said last is in the log, on stderr",
 }
 
 
@@ -41,17 +45,17 @@ def of(outcome: dict[str, Any], stream: TextIO) -> str:
     if error:
         lines += [f"  {line}" for line in of_error(error).splitlines()]
         if error["code"] in _REMEDIES:
-            lines.append(terminal.painted(f"    {_REMEDIES[error['code']]}", terminal.DIM, stream))
+            remedy = _REMEDIES[error["code"]].replace("TARGET", terminal.printable(outcome["target"]))
+            lines.append(terminal.painted(f"    {remedy}", terminal.DIM, stream))
         if outcome.get("progress"):
-            lines.append(_line("progress", _progress(outcome["progress"]), stream))
-    lines += _listed("push", outcome["pushes"], _push, stream)
-    lines += _listed("file", outcome["files"], _file, stream)
-    lines += _listed("charge", outcome["charges"], _charge, stream)
+            lines.append(terminal.labelled("progress", _progress(outcome["progress"]), stream))
+    for label, text_of in (("push", _push), ("file", _file), ("charge", _charge)):
+        lines += terminal.listed(label, [text_of(row) for row in outcome[_ROWS[label]]], MOST_SHOWN, stream)
     if outcome["returned"] is not None and not _only_repeats(outcome["returned"], error):
-        lines.append(_line("returned", _json(outcome["returned"]), stream))
+        lines.append(terminal.labelled("returned", _json(outcome["returned"]), stream))
     if outcome["artifacts"]:
         # Never cut: this is what one copies.
-        lines.append(f"  {'artifacts':<{_LABEL_WIDTH}}{terminal.printable(outcome['artifacts'])}")
+        lines.append(f"  {'artifacts':<{terminal.LABEL_WIDTH}}{terminal.printable(outcome['artifacts'])}")
     return "\n".join(lines)
 
 
@@ -61,27 +65,29 @@ def of_error(error: dict[str, Any]) -> str:
     text = (
         message if code in ("NOT_IMPORTABLE", "CONFIGURATION_ERROR") and message else f"{code}: {message}".strip(": ")
     )
-    lines = [terminal.printable(text)]
+    lines = [terminal.printable(line) for line in _one_each(text) if line]
     if error["where"]:
         lines.append(f"  at {terminal.printable(error['where'])}   {terminal.printable(error['line'] or '')}".rstrip())
     return "\n".join(lines)
+
+
+def _one_each(text: str) -> list[str]:
+    """`2 problems: $.a: is missing; $.b: is missing`, a line each."""
+    front, problems, rest = text.partition(" problems: $")
+    if not problems or not front.rpartition(" ")[2].isdigit():
+        return [text]
+    each = re.split(r"; (?=\$|and \d+ more$)", f"${rest}")
+    return [f"{front} problems:", *(f"  {problem}" for problem in each)]
 
 
 def _only_repeats(returned: object, error: dict[str, Any] | None) -> bool:
     """Whether an answer is a failure that says no more than the error on the page."""
     if error is None or not isinstance(returned, dict) or not returned.keys() <= {"ok", "error", "request_id"}:
         return False
-    return bool(returned.get("error") == {"code": error["code"], "message": error["message"]})
-
-
-def _listed(label: str, rows: list[dict[str, Any]], text_of: Any, stream: TextIO) -> list[str]:
-    shown = [_line(label, text_of(row), stream) for row in rows[:MOST_SHOWN]]
-    hidden_count = len(rows) - len(shown)
-    return [*shown, _line("", f"... and {hidden_count} more", stream)] if hidden_count else shown
-
-
-def _line(label: str, text: str, stream: TextIO) -> str:
-    return terminal.cut(f"  {label:<{_LABEL_WIDTH}}{terminal.printable(text)}", terminal.width(stream))
+    told = returned.get("error")
+    if error["code"] == envelopes.CANCELLED:
+        return isinstance(told, dict) and told.get("code") == envelopes.CANCELLED
+    return bool(told == {"code": error["code"], "message": error["message"]})
 
 
 def _push(row: dict[str, Any]) -> str:

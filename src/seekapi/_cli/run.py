@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from .._worker import deadline
 from . import arguments as checked
 from . import exit_codes, handler_process, targets, terminal
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 # The platform's own limit is not published; a job that needs more than a minute says so with --timeout.
 DEFAULT_TIMEOUT_S = 60.0
+INPUT = "input.json"
 _NOT_GIVEN: Any = object()
 
 EXAMPLES = """\
@@ -33,7 +35,7 @@ Call a handler once in local mode, and show what it did: pushes, files, charges,
 What it prints goes to stderr. Nothing ever reaches the platform.
 
 exit code: 0 ok, 1 the job failed, 2 usage, 3 configuration, handler not importable or output not written, 5 timeout,
-130 interrupted
+130 interrupted by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP
 """
 
 
@@ -60,7 +62,8 @@ def add_to(commands: checked.Commands) -> None:
         default=DEFAULT_TIMEOUT_S,
         metavar="SECONDS",
         help="how long the handler may run; importing it may take as long again, and at least "
-        f"{handler_process.SHORTEST_IMPORT_LIMIT_S:g} s (default: {DEFAULT_TIMEOUT_S:g})",
+        f"{handler_process.SHORTEST_IMPORT_LIMIT_S:g} s. A worker is interrupted {deadline.HANDLER_RESERVE_S:g} s "
+        f"before (2 %% if that is more), to have time to answer (default: {DEFAULT_TIMEOUT_S:g})",
     )
     parser.add_argument("--json", action="store_true", help="the outcome as one JSON object on stdout")
     # `null` is an input, so None cannot stand for an option that was not given.
@@ -92,6 +95,8 @@ def execute(arguments: argparse.Namespace) -> int:
         terminal.say(warning)
     with TemporaryDirectory(prefix="seekapi-run-") as folder:
         event = _event(arguments, folder, has_input=has_input)
+        if too_large := _too_large(folder, settings.max_input_bytes):
+            return _refuse(arguments, too_large)
         return _run(arguments, target, event, settings, environ, folder)
 
 
@@ -120,9 +125,11 @@ def _run(
     }
     with open(os.path.join(folder, handler_process.ORDER), "w", encoding="ascii") as file:
         json.dump(order, file)
-    ended = supervisor.supervise(folder, environ, arguments.timeout, mark)
+    ended = supervisor.supervise(folder, environ, arguments.timeout, mark, has_page=not arguments.json)
     redact = _redactor(event).text
     judged = verdict.of(ended, arguments.timeout)
+    if ended.withheld and (judged["error"] or {}).get("code") != ended.withheld[0]:
+        terminal.talk(ended.withheld[1])  # a failure that the page does not tell
     if judged["error"]:
         judged["error"] = {name: text and redact(text) for name, text in judged["error"].items()}
     log, log_is_cut = supervisor.shown_log(ended, redact)
@@ -191,9 +198,22 @@ def _input_url(job_input: Any, folder: str) -> str:
     import json
     from pathlib import Path
 
-    path = Path(folder, "input.json")
+    path = Path(folder, INPUT)
     path.write_text(json.dumps(job_input), encoding="ascii")
     return path.as_uri()
+
+
+def _too_large(folder: str, most_bytes: int) -> str:
+    """What is wrong with the --input, if it is too large for any job: told here, where it is known by its name."""
+    from pathlib import Path
+
+    from .. import _settings
+
+    path = Path(folder, INPUT)
+    if not path.exists() or path.stat().st_size <= most_bytes:
+        return ""
+
+    return f"--input is larger than {most_bytes} bytes, which {_settings.MAX_INPUT_BYTES} can raise"
 
 
 def _job_uuid(event: Any) -> str:

@@ -69,9 +69,8 @@ def execute(arguments: argparse.Namespace) -> int:
         ended = supervisor.supervise(folder, _environ(), arguments.timeout)
     judged = verdict.of(ended, arguments.timeout)
     if judged["error"]:
-        is_interrupted = judged["exit_code"] == exit_codes.INTERRUPTED
-        # Whatever it was, there is no handler to be had here.
-        code = exit_codes.INTERRUPTED if is_interrupted else exit_codes.CONFIGURATION
+        # Whatever else it was, there is no handler to be had here.
+        code = judged["exit_code"] if judged["status"] == "interrupted" else exit_codes.CONFIGURATION
         return _refuse(arguments, judged["error"], code)
     schema: dict[str, Any] = (ended.report or {})["schema"]
     terminal.show(json.dumps(schema, indent=None if arguments.json else 2))

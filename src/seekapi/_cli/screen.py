@@ -27,8 +27,11 @@ _COLOUR_OF = {"WARNING": terminal.YELLOW, "ERROR": terminal.RED, "CRITICAL": ter
 class Screen:
     """Shows one run. Used by one thread only, except for `bar_width`."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, has_page: bool = False) -> None:
         self.progress: dict[str, Any] | None = None
+        # Code and text of a failure that waits for what comes next; if nothing does the page tells it.
+        self.withheld: tuple[str, str] | None = None
+        self._has_page = has_page
         # How much of the last line the bar takes; 0 if it is not there.
         self.bar_width = 0
         self._clock = clock
@@ -54,7 +57,12 @@ class Screen:
         begun = "" if self._is_at_line_start else "\n"
         level = str(record.fields.get("level"))
         painted = terminal.painted(front, _COLOUR_OF.get(level, terminal.DIM), sys.stderr)
-        self._show(f"{begun}{painted} {rest}\n")
+        code = record.fields.get(logs.CODE)
+        if self._has_page and isinstance(code, str) and not record.fields.get(logs.TRACEBACK):
+            self._show(begun)
+            self.withheld = code, f"{painted} {rest}\n"
+        else:
+            self._show(f"{begun}{painted} {rest}\n")
         return f"{begun}{front} {rest}\n"
 
     @property
@@ -82,6 +90,8 @@ class Screen:
             terminal.talk(self._cleared())
 
     def _show(self, text: str) -> None:
+        if self.withheld is not None and text:
+            text, self.withheld = self.withheld[1] + text, None
         if not text:
             return
         self._is_at_line_start = text.endswith("\n")
@@ -100,10 +110,11 @@ def bar_of(progress: Mapping[str, Any], columns: int) -> str:
     room = columns - 1
     done, total = _number(progress.get("done")), _number(progress.get("total"))
     share = min(1.0, done / total) if total else None
+    percent = f"{terminal.percent(done, total)} %" if total else ""
     counts = f"{done:.10g}" if total is None else f"{done:.10g}/{total:.10g}"
-    shown = counts if share is None else f"{int(share * 100):3} %  {counts}"
+    shown = counts if share is None else f"{percent:>5}  {counts}"
     if share is not None and len(shown) > room:
-        shown = f"{int(share * 100)} %"
+        shown = percent
     if len(shown) > room:
         return ""
     message = terminal.printable(str(progress.get("message") or ""))

@@ -1,6 +1,6 @@
-"""Runs the handler's process to its end, whatever it does: passes its output on, holds its time, forwards Ctrl-C.
+"""Runs the handler's process to its end, whatever it does: passes its output on, holds its time, forwards signals.
 
-The process is a session of its own: Ctrl-C reaches it once, through here, and what it started ends with it.
+The process is a session of its own: a signal reaches it once, through here, and what it started ends with it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
 from . import handler_process, records, screen
 
@@ -27,6 +28,12 @@ MARGIN_S = 3.0
 # How long output is waited for that children of a finished handler may still hold open.
 LAST_OUTPUT_S = 0.2
 LOOK_EVERY_S = 0.05
+# What a job has to come to an end once it is interrupted is promised by _worker/guard.py: GRACE_S, and a moment more.
+CLEAN_UP_S = 6.0
+# `timeout` and its like send a signal to the command and then to its group: that is one signal.
+SAME_SIGNAL_S = 0.1
+# How long the process has to write down where it stands.
+TELL_WHERE_S = 1.0
 LARGEST_LOG = 256 * 1024
 # So much more is kept, since a secret can only be masked if it is whole. Longer than any that we know of.
 LOG_MARGIN = 16 * 1024
@@ -35,30 +42,38 @@ LOG_MARGIN = 16 * 1024
 class Ended:
     """How the process ended. `report` is None if it left none; `stack` is what it wrote when its time was up.
 
+    `signal` is the number of the one that this command was interrupted by, 0 if by none; then `killed_late` says that
+    the handler did not end in the time that it had for that.
+
     `log` is for `shown_log()`: as it was printed, and longer than what is to be seen of it. `progress` is the last that
-    was told, or None.
+    was told, or None. `withheld` is the record of a failure that was not shown, since a page is to tell it: its code,
+    and the text.
     """
 
-    __slots__ = ("interrupted", "killed_late", "log", "log_is_cut", "progress", "report", "return_code", "stack")
+    __slots__ = ("killed_late", "log", "log_is_cut", "progress", "report", "return_code", "signal", "stack", "withheld")
 
     def __init__(self) -> None:
         self.report: dict[str, Any] | None = None
         self.return_code = 0
         self.stack = ""
-        self.interrupted = False
+        self.signal = 0
         self.killed_late = False
         self.log = ""
         self.log_is_cut = False
         self.progress: dict[str, Any] | None = None
+        self.withheld: tuple[str, str] | None = None
 
 
-def supervise(folder: str, environ: dict[str, str], timeout_s: float, mark: str = "") -> Ended:
+def supervise(
+    folder: str, environ: dict[str, str], timeout_s: float, mark: str = "", *, has_page: bool = False
+) -> Ended:
     """Call the handler as the order in `folder` says. Both its stdout and its stderr go to our stderr.
 
-    With the `mark` of the order the records of our log are known among what the handler prints.
+    With the `mark` of the order the records of our log are known among what the handler prints. With `has_page` the
+    failure of the job is left for the page to tell, if it comes last and has no traceback.
 
     Returns when the process is gone: at the latest when importing has had its limit, the handler `timeout_s`, and
-    both a margin. On the second SIGINT it ends at once; on SIGTERM or SIGHUP this process exits, after the other one.
+    both a margin. On SIGINT, SIGTERM or SIGHUP the handler has CLEAN_UP_S to end; on the second one it ends at once.
     """
     package_parent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     ended = Ended()
@@ -70,21 +85,19 @@ def supervise(folder: str, environ: dict[str, str], timeout_s: float, mark: str 
             env={**environ, "PYTHONIOENCODING": "utf-8:backslashreplace"},
             start_new_session=True,
         )
-        output = _Output(process, mark)
+        output = _Output(process, mark, screen.Screen(has_page=has_page))
         try:
             output.start()
             signals.forward_to(process, output.screen)
-            _wait(process, output, os.path.join(folder, handler_process.STACK), timeout_s)
+            _wait(process, output, signals, os.path.join(folder, handler_process.STACK), timeout_s)
             ended.killed_late = process.poll() is None
         finally:
             _end_session(process)
             output.finish()
             process.wait()
-    if signals.exit_code:
-        raise SystemExit(signals.exit_code)
     ended.return_code = process.returncode
     ended.log, ended.log_is_cut = output.kept()
-    ended.progress = output.screen.progress
+    ended.progress, ended.withheld = output.screen.progress, output.screen.withheld
     ended.report = _report_in(folder)
     ended.stack = _text_in(os.path.join(folder, handler_process.STACK))
     return ended
@@ -102,10 +115,10 @@ def shown_log(ended: Ended, redact: Callable[[str], str]) -> tuple[str, bool]:
 class _Output(threading.Thread):
     """Shows what the process prints while it prints it, and keeps the beginning of it, and a margin."""
 
-    def __init__(self, process: subprocess.Popen[bytes], mark: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], mark: str, shown_on: screen.Screen) -> None:
         super().__init__(name="seekapi-output", daemon=True)
         assert process.stdout is not None
-        self.screen = screen.Screen()
+        self.screen = shown_on
         self._splitter = records.Splitter(mark) if mark else None
         self._pipe = process.stdout
         self._kept: list[str] = []
@@ -160,10 +173,14 @@ class _Output(threading.Thread):
 
 
 class _Signals:
-    """SIGINT goes on to the process, the second one ends it; SIGTERM and SIGHUP end us, and it with us."""
+    """The first SIGINT, SIGTERM or SIGHUP goes on to the process, as SIGINT; the second one ends it.
+
+    As SIGINT, because that is the one that any handler may clean up after.
+    """
 
     def __init__(self, ended: Ended) -> None:
-        self.exit_code = 0
+        # When the first one came, on the monotonic clock.
+        self.came_at: float | None = None
         self._ended = ended
         self._process: subprocess.Popen[bytes] | None = None
         self._screen: screen.Screen | None = None
@@ -172,35 +189,33 @@ class _Signals:
     def forward_to(self, process: subprocess.Popen[bytes], shown_on: screen.Screen) -> None:
         """From now on, and for an interrupt that was faster than this, `process` is told."""
         self._process, self._screen = process, shown_on
-        if self.exit_code:
-            _end_session(process)
-        elif self._ended.interrupted:
+        if self._ended.signal:
             _interrupt(process)
 
     def __enter__(self) -> _Signals:
-        for name, action in (("SIGINT", self._interrupt), ("SIGTERM", self._end), ("SIGHUP", self._end)):
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             number = getattr(signal, name, None)
-            if number is not None:
-                self._before[number] = signal.signal(number, action)
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # what `nohup` has set stays
+                self._before[number] = signal.signal(number, self._take)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         for number, action in self._before.items():
             signal.signal(number, action)
 
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        is_second, self._ended.interrupted = self._ended.interrupted, True
-        if not is_second:
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        # Nothing is raised here: an exception in the middle of Thread.join() makes it believe the thread has ended.
+        now = time.monotonic()
+        if self.came_at is None:
+            self.came_at, self._ended.signal = now, number
             # Not print(): a signal may arrive in the middle of one. Below the bar, if there is one.
             below = b"\r\n" if self._screen is not None and self._screen.bar_width else b""
-            os.write(2, below + b"seekapi: interrupted; waiting for the handler to end (Ctrl-C again: at once)\n")
-        if self._process is not None:
-            (_end_session if is_second else _interrupt)(self._process)
-
-    def _end(self, number: int, frame: FrameType | None) -> None:
-        # Not raised here: an exception in the middle of Thread.join() makes it believe that the thread has ended.
-        self.exit_code = 128 + number
-        if self._process is not None:
+            again = b"Ctrl-C again" if number == signal.SIGINT else b"a second signal"
+            with suppress(OSError):  # the terminal may be what has gone
+                os.write(2, below + b"seekapi: interrupted; waiting for the handler to end (" + again + b": at once)\n")
+            if self._process is not None:
+                _interrupt(self._process)
+        elif now - self.came_at > SAME_SIGNAL_S and self._process is not None:
             _end_session(self._process)
 
 
@@ -221,18 +236,36 @@ def _end_session(process: subprocess.Popen[bytes]) -> None:
         pass  # nobody is left in the session
 
 
-def _wait(process: subprocess.Popen[bytes], output: _Output, stack: str, timeout_s: float) -> None:
+def _wait(process: subprocess.Popen[bytes], output: _Output, signals: _Signals, stack: str, timeout_s: float) -> None:
     """Until the process has ended, or has had its time and should have ended itself."""
     last_moment = time.monotonic() + handler_process.import_limit(timeout_s) + MARGIN_S
     handler_runs = False
     while process.poll() is None and time.monotonic() < last_moment:
         if not handler_runs and _text_in(stack):
             handler_runs, last_moment = True, time.monotonic() + timeout_s + MARGIN_S
-        if output.is_alive():
-            # Its end closes its output, so this wakes at once; children may hold it open, so it looks again.
-            output.join(LOOK_EVERY_S)
-        else:
-            time.sleep(LOOK_EVERY_S)
+        if signals.came_at is not None:
+            last_moment = min(last_moment, signals.came_at + CLEAN_UP_S)
+        _pause(output)
+    if signals.came_at is not None and process.poll() is None:
+        _ask_where(process, output, stack)
+
+
+def _ask_where(process: subprocess.Popen[bytes], output: _Output, stack: str) -> None:
+    """Have the process write into `stack` where it stands."""
+    if not hasattr(signal, "SIGXCPU"):
+        return
+    process.send_signal(signal.SIGXCPU)
+    until = time.monotonic() + TELL_WHERE_S
+    while handler_process.__file__ not in _text_in(stack) and process.poll() is None and time.monotonic() < until:
+        _pause(output)
+
+
+def _pause(output: _Output) -> None:
+    if output.is_alive():
+        # Its end closes its output, so this wakes at once; children may hold it open, so it looks again.
+        output.join(LOOK_EVERY_S)
+    else:
+        time.sleep(LOOK_EVERY_S)
 
 
 def _report_in(folder: str) -> dict[str, Any] | None:

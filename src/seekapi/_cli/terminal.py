@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 RED, GREEN, YELLOW, DIM = "31", "32", "33", "2"
 # Where nobody watches (a pipe, a file) a line may be longer, but still one that a person reads.
 WIDTH_OF_A_PIPE = 200
+LABEL_WIDTH = 11
 
 
 class OutputLost(Exception):
@@ -122,6 +123,29 @@ def width(stream: TextIO) -> int:
 def cut(text: str, width: int) -> str:
     """`text` in at most `width` characters."""
     return text if len(text) <= width else f"{text[: max(1, width - 1)]}…"
+
+
+def labelled(label: str, text: str, stream: TextIO) -> str:
+    """One line of a page."""
+    return cut(f"  {label:<{LABEL_WIDTH}}{printable(text)}", width(stream))
+
+
+def listed(label: str, texts: list[str], most: int, stream: TextIO) -> list[str]:
+    """A line for each text, at most `most`, and how many more there are."""
+    lines = [labelled(label, text, stream) for text in texts[:most]]
+    hidden_count = len(texts) - len(lines)
+    return [*lines, labelled("", f"... and {hidden_count} more", stream)] if hidden_count else lines
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
+    plural = "es" if noun.endswith("sh") else "s"
+    return f"{count} {noun}{'' if count == 1 else plural}"
+
+
+def percent(done: float, total: float) -> int:
+    """How much of `total` is done: 100 only if all of it is."""
+    return int(min(1.0, done / total) * 100)
 
 
 def cells(text: str) -> int:

@@ -10,6 +10,7 @@ import re
 
 from .._backends import local, local_names
 from .._backends.local_rows import read_rows
+from .._devserver import verdicts
 from .._protocol import envelopes, json_text
 from .._worker import places
 from ..errors import SerializationError
@@ -31,15 +32,14 @@ NOTHING_ADDED: Verdict = {"pushes": [], "files": [], "charges": [], "artifacts":
 _ESCAPE = re.compile(r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U000[0-9a-f]{5}")
 # How much deeper than a value is nested it is printed: inside the outcome, and below the calls that print it.
 _DEEPER_PRINTED = 20
-_STACK_LINE = re.compile(r'^  File "(?P<path>.+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
 
 
 def of(ended: Ended, timeout_s: float) -> Verdict:
     """Status, exit code, error and answer of a process that has ended."""
     report, value = _read(ended.report or {})
     verdict = _judged(ended, report, value, timeout_s)
-    if ended.interrupted:
-        verdict = _bad("interrupted", exit_codes.INTERRUPTED, "INTERRUPTED", "interrupted by Ctrl-C", report)
+    if ended.signal:
+        verdict = _of_interrupt(ended, report)
     return {
         **verdict,
         "envelope": value if _is_envelope(value) else None,
@@ -91,21 +91,25 @@ def _judged(ended: Ended, report: dict[str, Any], value: Any, timeout_s: float) 
         return _bad("failed", exit_codes.JOB_FAILED, "NOT_JSON", report["message"], report)
     if outcome == "interrupted":
         return _bad("failed", exit_codes.JOB_FAILED, "HANDLER_RAISED", "KeyboardInterrupt", report)
-    if isinstance(value, dict) and value.get("ok") is False:
-        return _of_failure(value, report)
-    return {"status": "completed", "exit_code": exit_codes.OK, "error": None}
-
-
-def _of_failure(envelope: dict[str, Any], report: dict[str, Any]) -> Verdict:
-    error = envelope.get("error")
-    fields = error if isinstance(error, dict) else {"message": error or ""}
-    code, message = str(fields.get("code", "")), str(fields.get("message", ""))
-    if not code and not message:
-        code, message = "NO_REASON", 'the handler answered {"ok": false} and gave no reason'
+    # A handler may have overcome one failure, and then answered with another: failed() looks at the code.
+    error = verdicts.failed(value, {**report, "code": report.get("failure_code")})
+    if error is None:
+        return {"status": "completed", "exit_code": exit_codes.OK, "error": None}
+    code = error["code"]
     status = "timeout" if code == envelopes.TIMEOUT else "failed"
-    # A handler may have overcome one failure, and then answered with another.
-    place = report if report.get("failure_code") == code else {}
-    return _bad(status, _EXIT_CODE_OF_ERROR.get(code, exit_codes.JOB_FAILED), code, message, place)
+    return _bad(status, _EXIT_CODE_OF_ERROR.get(code, exit_codes.JOB_FAILED), code, error["message"], error)
+
+
+def _of_interrupt(ended: Ended, report: dict[str, Any]) -> Verdict:
+    """Somebody wanted it to end; by which signal only this command knows."""
+    import signal
+
+    place = report or _stack_place(ended.stack)
+    message = f"interrupted by {'Ctrl-C' if ended.signal == signal.SIGINT else signal.Signals(ended.signal).name}"
+    if ended.killed_late:
+        function = f", in {place['function']}()" if place else ""
+        message += f"; the handler did not end{function}, and was stopped"
+    return _bad("interrupted", exit_codes.of_signal(ended.signal), envelopes.CANCELLED, message, place)
 
 
 def _of_no_report(ended: Ended, timeout_s: float) -> Verdict:
@@ -120,27 +124,19 @@ def _of_no_report(ended: Ended, timeout_s: float) -> Verdict:
         function = f", in {place['function']}()" if place else ""
         message = f"the handler was still running at its deadline of {timeout_s:g} s{function}, and was stopped"
         return _bad("timeout", exit_codes.TIMEOUT, envelopes.TIMEOUT, message, place)
-    cause = f"exit code {ended.return_code}"
-    if ended.return_code < 0:
-        import signal
-
-        cause = f"signal {-ended.return_code} ({signal.strsignal(-ended.return_code)})"
-        cause += "; was it out of memory?" if ended.return_code == -signal.SIGKILL else ""
-    message = f"the handler's process ended without an answer: {cause}"
-    return _bad("failed", exit_codes.JOB_FAILED, "PROCESS_DIED", message, {})
+    error = verdicts.crashed(ended.return_code)
+    return _bad("failed", exit_codes.JOB_FAILED, error["code"], error["message"], {})
 
 
 def _stack_place(stack: str) -> dict[str, str]:
     """Where the user's code stood, in the stack that faulthandler wrote: the latest call comes first."""
-    blocks = stack.split("\n\n")
-    main_thread = next((block for block in blocks if handler_process.__file__ in block), stack)
-    for frame in _STACK_LINE.finditer(main_thread):
-        path = _unescaped(frame["path"])
+    for escaped, line_number, function in verdicts.calls_in(stack, handler_process.__file__):
+        path = _unescaped(escaped)
         if places.is_users(path):
             return {
-                "where": f"{places.shown_path(path)}:{frame['line']}",
-                "line": places.source(path, int(frame["line"])),
-                "function": _unescaped(frame["function"]),
+                "where": f"{places.shown_path(path)}:{line_number}",
+                "line": places.source(path, line_number),
+                "function": _unescaped(function),
             }
     return {}
 

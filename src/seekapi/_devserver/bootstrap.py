@@ -7,7 +7,7 @@ so nothing but the standard library here, nothing newer than Python 3.8, and not
     descriptor N      the reports, a line of JSON each; N is the only argument
 
 Like a Lambda sandbox the process ends with the handler, whatever threads are left. When the platform dies, however it
-dies, its end of stdin closes, and the kernel kills this process and all that it has started.
+dies, its end of stdin closes, and the kernel kills this process and its group.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ def beside(name: str) -> Any:
     return module
 
 
-targets = beside("bootstrap_targets")
+if TYPE_CHECKING or __package__:  # `seekapi run` imports this as a part of its package
+    from . import bootstrap_targets as targets
+else:
+    targets = beside("bootstrap_targets")
 # A reply beyond this is refused by Lambda.
 LARGEST_REPLY_CHARS = 6 * 1024 * 1024
 
@@ -60,7 +63,7 @@ class LambdaContext:
         self.function_name = function_name
         self.invoked_function_arn = f"arn:aws:lambda:local:000000000000:function:{function_name}"
         self.log_group_name = f"/aws/lambda/{function_name}"
-        self.log_stream_name = "seekapi-dev"
+        self.log_stream_name = "seekapi"
         self.aws_request_id = request_id
         self._deadline = time.monotonic() + timeout_s
 
@@ -204,14 +207,19 @@ def returned(value: object) -> Report:
     try:
         text = json.dumps(value, allow_nan=False)
     except BaseException as error:
-        hint = ""
-        if hasattr(type(value), "__await__"):
-            getattr(value, "close", int)()  # or Python complains that it was never awaited
-            hint = ". Put seekapi's `@worker` above an `async def` handler: Lambda does not await one"
-        return {"outcome": "not_json", "message": f"what the handler returned is not JSON: {targets.said(error)}{hint}"}
+        return not_json(value, targets.said(error))
     if len(text) > LARGEST_REPLY_CHARS:
         return {"outcome": "not_json", "message": "what the handler returned is larger than the 6 MB that Lambda takes"}
     return {"outcome": "returned", "value": json.loads(text)}
+
+
+def not_json(value: Any, reason: str) -> Report:
+    """What is wrong with it, and perhaps why it was returned."""
+    hint = ""
+    if hasattr(type(value), "__await__"):
+        targets.safely(getattr(value, "close", int), None)  # or Python complains that it was never awaited
+        hint = ". Put seekapi's `@worker` above an `async def` handler: Lambda does not await one"
+    return {"outcome": "not_json", "message": f"what the handler returned is not JSON: {reason}{hint}"}
 
 
 def show_stack_on_request(descriptor: int) -> None:
@@ -324,7 +332,7 @@ def show(text: str) -> None:
 def flush() -> None:
     """What the handler has printed, out."""
     for stream in (sys.stdout, sys.stderr):
-        targets.safely(stream.flush, None)
+        targets.safely(lambda stream=stream: stream.flush(), None)  # type: ignore[misc]
 
 
 if __name__ == "__main__":

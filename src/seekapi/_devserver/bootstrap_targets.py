@@ -1,6 +1,6 @@
 """How the process of a worker finds the handler, and tells what went wrong. Loaded by bootstrap.py, whose rules hold.
 
-What TARGET means is told in _cli/targets.py, and has to mean the same here.
+What TARGET means is told in _cli/targets.py. `seekapi run` finds its handlers here, too.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ class Unusable(Exception):
     """The target names no handler that could be called; the message tells the user why."""
 
 
-def load(order: dict[str, Any]) -> Callable[[Any, Any], Any]:
-    """Import the target and return its handler. What the user's module raises comes through as it is."""
+def load(order: dict[str, Any], *, to_call: bool = True) -> Callable[[Any, Any], Any]:
+    """Import the target and return its handler. What the user's module raises comes through as it is.
+
+    With `to_call=False` also what is no handler, but has to do with one: a function that it runs, its input's class.
+    """
     place, name = order["place"], order["name"]
     stem = os.path.splitext(os.path.basename(place))[0]
     if order["is_file"] and stem in pythons_own():
@@ -34,9 +37,12 @@ def load(order: dict[str, Any]) -> Callable[[Any, Any], Any]:
     distrust_young_caches(folder)
     module = load_file(place, stem) if order["is_file"] else load_module(place)
     if not hasattr(module, name):
-        raise Unusable(f"{place} has no {name!r}{suggestion(module, place)}")
+        raise Unusable(f"{place} has no {name!r}{suggestion(module, place, name)}")
     handler = getattr(module, name)
-    check_callable(handler, f"{place}:{name}")
+    if not callable(handler):
+        raise Unusable(f"{place}:{name} is not a function but {type(handler).__name__}")
+    if to_call:
+        check_takes_two(handler, f"{place}:{name}")
     return handler  # type: ignore[no-any-return]
 
 
@@ -65,7 +71,18 @@ def load_module(name: str) -> ModuleType:
         # Only the target itself: a module that it imports and lacks is the user's own traceback.
         if missing != name and not name.startswith(f"{missing}."):
             raise
-    raise Unusable(f"there is no module {missing!r} in {os.getcwd()} or among the installed packages")
+    refuse_other_file(name)
+    parent, _, last = name.rpartition(".")
+    hint = f"; a handler is named after a colon: {parent}:{last}" if missing == name and parent else ""
+    if missing == name.partition(".")[0] != name:
+        hint = "; if it is a file: its name must end in .py"
+    raise Unusable(f"there is no module {missing!r} in {os.getcwd()} or among the installed packages{hint}")
+
+
+def refuse_other_file(place: str) -> None:
+    """Raise Unusable if it is the name of a file that cannot be imported."""
+    if os.path.isfile(place):
+        raise Unusable(f"{place} is no handler file: its name must end in .py")
 
 
 def distrust_young_caches(folder: str) -> None:
@@ -122,20 +139,24 @@ def import_quietly(name: str) -> None:
         pass
 
 
-def suggestion(module: ModuleType, place: str) -> str:
-    """The functions that the user wrote there, if there are any."""
-    own = [
-        name
+def suggestion(module: ModuleType, place: str, meant: str) -> str:
+    """What the user wrote there, the likeliest first: functions, or classes if there are none."""
+    from difflib import SequenceMatcher
+
+    own = {
+        name: value
         for name, value in vars(module).items()
         if callable(value) and not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
-    ]
-    return f"; did you mean {' or '.join(f'{place}:{name}' for name in own[:3])}?" if own else ""
+    }
+    names = [name for name, value in own.items() if not isinstance(value, type)] or list(own)
+    names.sort(key=lambda name: -SequenceMatcher(None, meant, name).ratio())
+    return f"; did you mean {' or '.join(f'{place}:{name}' for name in names[:3])}?" if names else ""
 
 
-def check_callable(handler: object, target: str) -> None:
+def check_takes_two(handler: Callable[..., Any], target: str) -> None:
     """Refuse what cannot be called as handler(event, context), with the remedy."""
-    if not callable(handler):
-        raise Unusable(f"{target} is not a function but {type(handler).__name__}")
+    if isinstance(handler, type) and "__new__" not in vars(handler):
+        raise Unusable(f"{target} is a class, and no handler(event, context)")
     code = getattr(handler, "__code__", None)
     if code is not None and code.co_argcount == 2 and not code.co_kwonlyargcount:
         return  # As nearly all are; `inspect` takes longer to load than all else here.
@@ -148,8 +169,9 @@ def check_callable(handler: object, target: str) -> None:
     try:
         parameters.bind(None, None)
     except TypeError:
+        # Without the annotations, which may be long.
         raise Unusable(
-            f"{target}{parameters} cannot be called as handler(event, context); "
+            f"{target}({', '.join(parameters.parameters)}) cannot be called as handler(event, context); "
             "a function from input to output becomes a handler with @seekapi.worker above it"
         ) from None
 
@@ -216,7 +238,7 @@ def said(error: BaseException) -> str:
     """The exception as the last line of a traceback shows it."""
 
     def message() -> str:
-        return str(getattr(error, "msg", "") if isinstance(error, SyntaxError) else error)
+        return str(getattr(error, "msg", "") if issubclass(type(error), SyntaxError) else error)
 
     return safely(lambda: f"{type(error).__name__}: {safely(message, '')}".rstrip(": "), "an unspeakable exception")
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Place = tuple[str, int, str]
 
 NOT_IMPORTABLE = "NOT_IMPORTABLE"
+CRASHED = "CRASHED"
 _STACK_LINE = re.compile(r'^  File "(?P<path>.+)", line (?P<line>\d+) in (?P<function>.+)$', re.MULTILINE)
 # 70 is what the bootstrap ends with if it cannot report.
 _HINTS = {
@@ -37,7 +38,7 @@ def of_end(report: dict[str, Any] | None, exit_code: int, noted: Error | None) -
         return crashed(exit_code)
     outcome = report.get("outcome")
     if outcome == "returned":
-        return _of_value(report.get("value"), noted)
+        return failed(report.get("value"), noted)
     if outcome == "unimportable":
         return error(NOT_IMPORTABLE, **report["error"])
     if outcome == "raised":
@@ -57,14 +58,14 @@ def crashed(exit_code: int) -> Error:
     """The process ended without an answer."""
     if exit_code >= 0:
         hint = _HINTS.get(exit_code, "")
-        return error("CRASHED", f"the worker's process ended without an answer: exit code {exit_code}{hint}")
+        return error(CRASHED, f"the worker's process ended without an answer: exit code {exit_code}{hint}")
     try:
         known = signal.Signals(-exit_code)
         name = f"{known.name} ({signal.strsignal(known)})"
     except ValueError:
         name = f"signal {-exit_code}"
     hint = "; was it out of memory?" if exit_code == -signal.SIGKILL else ""
-    return error("CRASHED", f"the worker's process was ended by {name}{hint}")
+    return error(CRASHED, f"the worker's process was ended by {name}{hint}")
 
 
 def late(timeout_s: float, place: Place | None, line: str | None) -> Error:
@@ -93,16 +94,20 @@ def lost(failure: Exception) -> Error:
 
 def place_in(stack: str, ours: str) -> Place | None:
     """Where the handler stood, by what faulthandler wrote. `ours` is the folder of the bootstrap, that calls it."""
-    blocks = stack.split("\n\n")
-    main_thread = next((block for block in blocks if ours in block), stack)
-    for frame in _STACK_LINE.finditer(main_thread):
-        path = frame["path"]
+    for path, line_number, function in calls_in(stack, ours):
         if not path.startswith(ours) and not _NOT_THE_USERS.search(path):
-            return path, int(frame["line"]), frame["function"]
+            return path, line_number, function
     return None
 
 
-def _of_value(value: Any, noted: Error | None) -> Error | None:
+def calls_in(stack: str, ours: str) -> list[Place]:
+    """The calls of the thread that has `ours` in it, the latest first, by what faulthandler wrote."""
+    main_thread = next((block for block in stack.split("\n\n") if ours in block), stack)
+    return [(call["path"], int(call["line"]), call["function"]) for call in _STACK_LINE.finditer(main_thread)]
+
+
+def failed(value: Any, noted: Error | None) -> Error | None:
+    """The error that an envelope tells; None if it is none, or tells of none."""
     if not (isinstance(value, dict) and value.get("ok") is False):
         return None
     told = value.get("error")

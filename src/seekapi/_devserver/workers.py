@@ -227,4 +227,4 @@ def _unusable(error: dict[str, Any]) -> Description:
 
 
 def _secrets(environ: Mapping[str, str]) -> list[str]:
-    return [value for name, value in environ.items() if name.endswith(("SECRET", "API_KEY"))]
+    return [value for name, value in environ.items() if name.endswith(("SECRET", "API_KEY", "PASSWORD"))]

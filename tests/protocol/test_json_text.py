@@ -82,11 +82,13 @@ def test_what_may_travel_may_do_so_in_something_of_ours():
     levels = json_text.WRAPPING
 
     def read(frame_count):
-        return read(frame_count - 1) if frame_count else json_text.parse("[" * levels + text + "]" * levels)
+        return (
+            read(frame_count - 1) if frame_count else json_text.parse("[" * levels + text + "]" * levels, is_kept=True)
+        )
 
     value = read(250)
     with pytest.raises(json_text.JsonError, match="more than 500 deep"):
-        json_text.parse("[" * (levels + 1) + text + "]" * (levels + 1))
+        json_text.parse("[" * (levels + 1) + text + "]" * (levels + 1), is_kept=True)
 
     assert json_text.encode(value, wrapping=levels) == "[" * levels + text + "]" * levels
 

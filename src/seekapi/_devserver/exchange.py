@@ -142,7 +142,7 @@ class Incoming:
     def json(self) -> Any:
         """The body as a JSON value. Raises Refusal (400, INVALID_REQUEST)."""
         try:
-            return json_text.decode(self.body)
+            return json_text.decode(self.body, is_kept=True)
         except json_text.JsonError as error:
             reason = str(error)
         raise Refusal(400, "INVALID_REQUEST", f"the body is not JSON: {reason}")

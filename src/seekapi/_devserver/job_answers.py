@@ -81,7 +81,7 @@ def encoded(value: object, what: str) -> str:
 def decoded(request: Incoming) -> Any:
     """The body as a JSON value. Raises jobs.Invalid."""
     try:
-        return json_text.decode(request.body)
+        return json_text.decode(request.body, is_kept=True)
     except json_text.JsonError as error:
         reason = str(error)
     raise jobs.Invalid([jobs.problem("json_invalid", [], f"the body is not JSON: {reason}", None)])

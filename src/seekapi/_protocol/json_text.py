@@ -49,7 +49,7 @@ def encode(
     deepest = MAX_DEPTH + wrapping
     text = path = reason = ""
     try:
-        if sys.version_info < (3, 12) and sys.getrecursionlimit() > _DEFAULT_RECURSION_LIMIT:
+        if _may_crash():
             path, reason = _first_fault(value, what, deepest)
         if not reason:
             text = _dumped(value, ascii_only=ascii_only, indent=indent)
@@ -127,9 +127,9 @@ def _with_plain_keys(value: object, *, ascii_only: bool, indent: int | None) -> 
         return "", "has no JSON form"
 
 
-def decode(data: bytes | bytearray) -> Any:
-    """The value that `data` holds. Raises JsonError."""
-    return parse(text_of(data))
+def decode(data: bytes | bytearray, *, is_kept: bool = False) -> Any:
+    """The value that `data` holds. One that `is_kept` will stand in longer texts: MAX_DEPTH holds. Raises JsonError."""
+    return parse(text_of(data), is_kept=is_kept)
 
 
 def text_of(data: bytes | bytearray) -> str:
@@ -142,18 +142,23 @@ def text_of(data: bytes | bytearray) -> str:
     raise JsonError(f"not UTF-8 (byte {fault_at})")
 
 
-def parse(text: str) -> Any:
-    """The value that `text` holds. Raises JsonError."""
-    reason, value = _parse(text)
+def parse(text: str, *, is_kept: bool = False) -> Any:
+    """The value that `text` holds. As `decode`."""
+    reason, value = _parse(text, is_kept or _may_crash())
     if reason:
         raise JsonError(reason)
     return value
 
 
-def _parse(text: str) -> tuple[str, Any]:
+def _may_crash() -> bool:
+    """Whether Python would rather crash than refuse what is nested too deeply."""
+    return sys.version_info < (3, 12) and sys.getrecursionlimit() > _DEFAULT_RECURSION_LIMIT
+
+
+def _parse(text: str, is_bounded: bool) -> tuple[str, Any]:
     if not text or text.isspace():
         return "empty", None
-    if _is_nested_deeper(text, MAX_DEPTH + WRAPPING):
+    if is_bounded and _is_nested_deeper(text, MAX_DEPTH + WRAPPING):
         return f"nested too deeply: more than {MAX_DEPTH} deep", None
     paused = len(text) >= LARGE_TEXT_LENGTH and _pause_collector()
     try:

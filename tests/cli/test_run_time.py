@@ -217,14 +217,14 @@ def test_two_at_once_are_one(write_worker, tmp_path):
                 print("ready")
                 time.sleep(60)
             finally:
-                os.write(1, b"I stay\\n")
                 time.sleep(0.3)
                 print("cleaned up")
     """)
 
-    code, told, _ = interrupted(tmp_path, signal.SIGTERM, at=("ready", "I stay"))
+    # Two of one number at once would be one for the kernel already.
+    code, told, _ = interrupted(tmp_path, signal.SIGTERM, signal.SIGHUP)
 
-    assert (code, told["log"].splitlines()[-1]) == (143, "cleaned up")
+    assert (code in (143, 129), told["log"].splitlines()[-1]) == (True, "cleaned up")
 
 
 @posix_only
@@ -260,8 +260,8 @@ def test_a_handler_that_swallows_the_interrupt_is_ended_after_the_grace(number, 
     assert told["error"]["message"].endswith("; the handler did not end, in stay(), and was stopped")
 
 
-def interrupted(folder, number, *, at=("ready",), spaced=False) -> tuple[int, dict[str, object], str]:
-    """Run worker.py, and send the signal to the command alone, each time that it has said the next word."""
+def interrupted(folder, *numbers, at=("ready",), spaced=False) -> tuple[int, dict[str, object], str]:
+    """Run worker.py, and send the signals to the command alone, each time that it has said the next word."""
     from seekapi._cli import supervisor
 
     talk = ""
@@ -273,7 +273,8 @@ def interrupted(folder, number, *, at=("ready",), spaced=False) -> tuple[int, di
                 talk += line
             if spaced:
                 time.sleep(2 * supervisor.SAME_SIGNAL_S)
-            process.send_signal(number)
+            for number in numbers:
+                process.send_signal(number)
         out, rest = process.communicate(timeout=LIMIT_S)
     return process.returncode, json.loads(out), talk + rest
 

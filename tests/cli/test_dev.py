@@ -165,6 +165,13 @@ def test_the_first_call_that_is_suggested_is_one_that_the_worker_takes(dev, tmp_
         assert seekapi(*suggested, cwd=tmp_path).returncode == 0
 
 
+def test_the_banner_names_the_jobs_api_where_it_is_not_at_the_root(dev, write_worker):
+    """That is the URL which a client wants."""
+    write_worker(HELLO)
+    with dev("worker.py", "--prefix", "/v1") as server:
+        assert server.until_said(r"^  jobs +(\S+)$")[1] == f"{server.ready['url']}/v1"
+
+
 def test_a_saved_file_is_what_the_next_call_runs(dev, tmp_path, write_worker):
     """Also after a mistake, which is told at once with its line."""
     worker = write_worker(HELLO)

@@ -678,3 +678,19 @@ def is_gone(pid: int) -> bool:
             return True
         time.sleep(0.05)
     return False
+
+
+def test_no_traceback_is_promised_where_there_is_none(write_worker, tmp_path):
+    """What is found after the handler has returned has a place in nobody's code."""
+    write_worker("""
+        from seekapi import worker
+
+        @worker
+        async def handler(job_input, job):
+            job.push_data(1)
+    """)
+
+    told = seekapi("run", "worker.py", cwd=tmp_path)
+
+    assert "not awaited, so nothing of it was delivered: job.push_data() at worker.py:6" in told.stdout
+    assert "traceback" not in told.stdout

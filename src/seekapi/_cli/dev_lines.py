@@ -50,6 +50,8 @@ class Lines:
         url = f"{platform.url}/?token={platform.api_key}" if options.needs_token else platform.url
         title = f"seekapi dev {__version__}"
         lines = [f"{title:<39}ready in {took_s:.1f} s", self._labelled("dashboard", url)]
+        if options.prefix:
+            lines.append(self._labelled("jobs", f"{platform.url}{options.prefix}"))
         if self.worker is not None:
             how = f"(deadline {options.timeout_s:g} s{', reload on save' if reloads else ''})"
             lines.append(self._labelled("worker", f"{self.worker.name}  ->  {self.worker}      {how}"))

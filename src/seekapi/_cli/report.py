@@ -44,7 +44,9 @@ def of(outcome: dict[str, Any], stream: TextIO) -> str:
     lines = [f"{status}  {terminal.printable(outcome['target'])}{time_taken}"]
     if error:
         lines += [f"  {line}" for line in of_error(error).splitlines()]
-        if error["code"] in _REMEDIES:
+        # What was found after the handler had returned has a place in nobody's code, and no traceback.
+        has_traceback = error["code"] != envelopes.WORKER_ERROR or error["where"]
+        if error["code"] in _REMEDIES and has_traceback:
             remedy = _REMEDIES[error["code"]].replace("TARGET", terminal.printable(outcome["target"]))
             lines.append(terminal.painted(f"    {remedy}", terminal.DIM, stream))
         if outcome.get("progress"):

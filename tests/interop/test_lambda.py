@@ -179,7 +179,7 @@ def test_a_push_that_gets_no_good_answer_is_a_failure_before_the_deadline(
         outcome = start_sandbox(HANDLER, platform.url).invoke(event_for(ledger, input_url), timeout_s=3)
 
     assert outcome.kind == "response"
-    assert outcome.payload["error"]["code"] == "DELIVERY_FAILED"
+    assert outcome.payload["error"]["code"] == "DELIVERY_FAILED", (outcome.payload, outcome.log)
     assert len(pushed(ledger)) <= 1
     assert_nothing_leaked(outcome, ledger, SIGNATURE)
 
@@ -194,7 +194,7 @@ def test_a_push_that_stalls_after_long_work_is_a_failure_before_the_deadline(
         outcome = start_sandbox(HANDLER, platform.url).invoke(event_for(ledger, url), timeout_s=3)
 
     assert outcome.kind == "response"
-    assert outcome.payload["error"]["code"] == "DELIVERY_FAILED"
+    assert outcome.payload["error"]["code"] == "DELIVERY_FAILED", (outcome.payload, outcome.log)
 
 
 @pytest.mark.parametrize("fault", ["rst_mid_body_once", "response_lost_once", "http_503_once", "stall_headers_once"])

@@ -204,6 +204,37 @@ def test_code_without_a_file_called_by_our_own_code_is_not_interrupted():
     assert late.reason is None
 
 
+def test_an_import_hook_called_by_our_own_code_is_not_interrupted(tmp_path, monkeypatch):
+    """It stands in site-packages, and works for whoever imports: half an import of ours would be half a delivery."""
+    hook = made_in(
+        tmp_path / "site-packages",
+        """
+        class Hook:
+            def find_spec(name, path=None, target=None):
+                end = time.monotonic() + 0.2
+                while time.monotonic() < end:
+                    pass
+        """,
+    )["Hook"]
+    monkeypatch.setattr(sys, "meta_path", [hook, *sys.meta_path])
+    late = invocation()
+
+    with pytest.raises(ModuleNotFoundError):
+        guarded_call(late, ours("def call(): import a_module_that_is_not_there")["call"])
+    assert late.reason is None
+
+
+def test_an_import_hook_that_hangs_a_handler_is_interrupted(tmp_path, monkeypatch):
+    """Whoever imports there has no more time than for anything else."""
+    hook = made_in(tmp_path / "site-packages", f"class Hook:\n def find_spec(name, *more):\n  time.sleep({LONG_S})")[
+        "Hook"
+    ]
+    monkeypatch.setattr(sys, "meta_path", [hook, *sys.meta_path])
+
+    with pytest.raises(DeadlineExceeded):
+        guarded_call(invocation(), made_in(tmp_path, "def call(): import a_module_that_is_not_there")["call"])
+
+
 def test_before_and_after_the_handler_nothing_is_raised():
     """The guard's own steps and what run() does around the handler are not the handler."""
     late = invocation()
@@ -214,6 +245,18 @@ def test_before_and_after_the_handler_nothing_is_raised():
         time.sleep(2 * SOON_S)
 
     assert late.reason is None
+
+
+def test_a_delivery_that_used_up_its_time_leaves_a_moment_to_tell():
+    """What is kept back for the answer is enough to say what went wrong, too."""
+    late = invocation()
+    late.delivery_deadline = began = time.monotonic()
+    dues: list[float | None] = []
+
+    with guard.guarding(late) as guarded:
+        guarded.say(lambda: dues.append(guarded.due))
+
+    assert dues[0] is not None and dues[0] >= began + guard.TELL_S
 
 
 def test_a_cancelled_job_begins_no_handler():

@@ -515,6 +515,18 @@ def test_an_error_that_takes_long_to_tell_is_cut_short(platform):
     assert told == ["begun"]
 
 
+def test_whose_turn_it_is_is_known_even_if_nothing_else_can_be_told(platform, monkeypatch):
+    """The code of an error follows from its type: no time is needed for it, and no text."""
+
+    class Redactor(seekapi._redaction.Redactor):
+        def start(self, text: str, length: int, mark: str = "") -> str:
+            raise MemoryError
+
+    monkeypatch.setattr("seekapi._worker.invocation._redactor_of", lambda event: Redactor())
+
+    assert code_of(seekapi.run({**platform.event, "input_presigned_url": ""}, None, id)) == "MISSING_INPUT"
+
+
 def test_an_error_is_asked_for_its_text_once(platform):
     """For the envelope, the line in the log and the traceback."""
 

@@ -55,7 +55,8 @@ def is_interruptible(frame: FrameType | None) -> bool:
         if frame.f_code in _open:
             return True
         kind = _kind(frame)
-        if kind != _PYTHONS:
+        # An import hook (setuptools installs one) works for whoever imports, and that may be us.
+        if kind != _PYTHONS and not _is_import(frame.f_back):
             return kind != _OURS
         frame = frame.f_back
     return False
@@ -102,6 +103,10 @@ def place_awaited(awaitable: Any) -> str:
             if awaitable is None:
                 break
     return "" if found is None else _described(found, found.f_lineno)
+
+
+def _is_import(frame: FrameType | None) -> bool:
+    return frame is not None and frame.f_code.co_filename.startswith("<frozen importlib")
 
 
 def _innermost(calls: list[tuple[FrameType, int]]) -> str:

@@ -34,6 +34,8 @@ AGAIN_S = 0.05
 LONGEST_PAUSE_S = 2.0
 # What a cancelled handler has to come to an end, if its deadline leaves as much.
 GRACE_S = 5.0
+# What the end of a job has to be told in, at least: a part of what is kept back for the answer.
+TELL_S = 0.1
 # Python's own code holds locks for moments: if it is not blocked it is let go on, some steps long.
 STEP_S = 0.005
 MOST_STEPS = 4
@@ -127,10 +129,12 @@ class guarding:
 
         In the main thread they are interrupted when the answer is due; `fn` sees to it that this is not raised.
         """
-        self.due = self._invocation.delivery_deadline
+        due = self._invocation.delivery_deadline
+        # The delivery may have used up its time, and what it failed with is still to be told.
+        self.due = None if due is None else max(due, time.monotonic() + TELL_S)
         self._is_running = True
         try:
-            frames.call(fn, arguments)
+            fn(*arguments)
         finally:
             self._is_running = False
 

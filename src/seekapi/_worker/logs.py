@@ -79,11 +79,15 @@ class RunLog:
 
         Whatever the error does, or a log handler, there is a verdict (KeyboardInterrupt and GeneratorExit aside).
         """
-        self.verdict = envelopes.WORKER_ERROR, "the job failed with an error that cannot be shown"
+        untold = "the job failed with an error that cannot be shown"
+        self.verdict = envelopes.WORKER_ERROR, untold
         try:
+            code = envelopes.code_of(error)
+            if not issubclass(type(error), errors.Fail):
+                self.verdict = code, untold
             # Asked for once: it is the user's own code, and may take its time.
             text = envelopes.text_of(error)
-            code = envelopes.code_shown(envelopes.code_of(error), self.redactor)
+            code = envelopes.code_shown(code, self.redactor)
             self.verdict = code, envelopes.message_shown(envelopes.message_of(error, text), self.redactor)
             self.failure(error, code, text)
         except (KeyboardInterrupt, GeneratorExit):

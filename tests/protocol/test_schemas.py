@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import KW_ONLY, InitVar, dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from functools import partial, wraps
@@ -53,6 +53,22 @@ class Node:
 @dataclass
 class Box(Generic[T]):
     content: T
+
+
+@dataclass
+class Lid(Box[list[T]], Generic[T]):
+    over: Box[list[T]] | None = None
+    below: T | None = None
+
+
+@dataclass
+class IntLid(Lid[int]):
+    size: int = 0
+
+
+@dataclass
+class Growing(Generic[T]):
+    inner: Growing[list[T]] | None = None
 
 
 @dataclass
@@ -124,6 +140,13 @@ class Refused(Exception):
 class WithModel:
     model: Model
     other: Model | None = None
+
+
+class Even(NamedTuple("Even", [("n", int)])):
+    def __new__(cls, n: int) -> Even:
+        if n % 2:
+            raise ValueError("n is odd")
+        return super().__new__(cls, n)
 
 
 def function_of(annotation: Any) -> Any:
@@ -301,6 +324,7 @@ def test_what_fits_becomes_the_python_value(annotation, value, made):
 def test_a_class_that_refuses_gives_problems():
     """A ValueError of __post_init__, the errors() of a model: each at its place, without the input."""
     assert problems_of(list[Span], [{"start": 2, "end": 1}]) == ["$[0]: the end is before the start"]
+    assert problems_of(list[Even], [{"n": 1}, [3], [4]]) == ["$[0]: n is odd", "$[1]: n is odd"]
     assert problems_of(WithModel, {"model": {"password": "hunter2"}}) == [
         "$.model.name: a text is needed",
         "$.model.tags[2]: no",
@@ -362,6 +386,8 @@ def test_a_field_that_no_input_can_fill_is_told_at_once():
         (Annotated[bool, Range(1)], "Range bounds nothing"),
         (Annotated[int, Range()], "Range bounds nothing"),
         (Annotated[datetime, Range(1)], "Range cannot bound a date-time"),
+        (Annotated[datetime | None, Range(1)], "Range cannot bound a date-time"),
+        (Annotated[Decimal | str, Range(1)], "Range cannot bound both a Decimal and a text"),
         (Annotated[str, Choices()], "nothing to choose"),
         (Annotated[str, Choices(object())], "Choices: value is of type object"),
     ],
@@ -503,10 +529,12 @@ def test_a_class_is_not_made_of_parts_that_could_not_be():
 
 
 def test_what_only_python_cannot_hold_is_a_problem():
-    """Lists in a set; two texts that are one key."""
+    """Lists in a set; two items that are one, two texts that are one key; more seconds than there are."""
     same = ["12345678-1234-5678-1234-abcdefabcdef", "12345678-1234-5678-1234-ABCDEFABCDEF"]
 
     assert problems_of(set[list[int]], [[1]]) == ["$: holds what cannot be in a Python set"]
+    assert problems_of(set[int | bool], [1, True]) == ["$: two of the items mean the same"]
+    assert problems_of(timedelta, 1e300) == ["$: is too long a time"]
     assert problems_of(dict[UUID, int], dict.fromkeys(same, 1)) == ["$: two of the keys mean the same"]
 
 
@@ -552,10 +580,11 @@ def test_required_and_not_required_hold_as_texts_too():
     exec(
         """
 from __future__ import annotations
-from typing import NotRequired, Required, TypedDict
+from typing import Annotated, NotRequired, Required, TypedDict
 class Most(TypedDict):
     a: NotRequired[int]
     b: int
+    c: Annotated[NotRequired[int], "a stranger's"]
 class Few(TypedDict, total=False):
     a: Required[int]
     b: int
@@ -563,8 +592,8 @@ class Few(TypedDict, total=False):
         names,
     )
     most, few = names["Most"], names["Few"]
-    for made in (most, few):
-        made.__annotations__["a"] = eval(made.__annotations__["a"].__forward_arg__, names)
+    for made, name in ((most, "a"), (most, "c"), (few, "a")):
+        made.__annotations__[name] = eval(made.__annotations__[name].__forward_arg__, names)
 
     assert problems_of(most, {}) == ["$.b: is missing"]
     assert problems_of(few, {}) == ["$.a: is missing"]
@@ -663,13 +692,52 @@ def test_an_alternative_is_told_apart_by_its_tag():
     assert problems_of(shape | int | None, "x") == ["$: expected Circle, Square, integer or null, got string"]
 
 
-def test_a_bound_of_a_decimal_holds_for_texts_too():
-    """JSON Schema bounds numbers only."""
-    annotation = Annotated[Decimal, Range(at_most=10, above=0)]
+@pytest.mark.parametrize("decimal", [Decimal, Decimal | None], ids=str)
+def test_a_bound_of_a_decimal_holds_for_texts_too(decimal):
+    """JSON Schema bounds numbers only; also where the Decimal is one of several."""
+    annotation = Annotated[decimal, Range(at_most=10, above=0)]
 
     assert converted(annotation, "10") == 10
+    assert converted(annotation, "3.1415926535897932") == Decimal("3.1415926535897932")
     for value in ("10.01", 10.01, "0", 0, "-1", "1e400"):
         assert problems_of(annotation, value)
+    if decimal is not Decimal:
+        assert converted(annotation, None) is None
+
+
+def test_a_type_variable_is_what_the_class_says_that_it_is():
+    """In a base, in a part, and in one that has a variable of the same name; where nothing is said, anything."""
+    wrong = {"content": ["x"], "over": {"content": ["y"]}, "below": "z"}
+
+    assert (
+        problems_of(Lid[int], wrong)
+        == problems_of(IntLid, wrong)
+        == [
+            "$.content[0]: expected integer, got string",
+            "$.over.content[0]: expected integer, got string",
+            "$.below: expected integer or null, got string",
+        ]
+    )
+    assert converted(Lid, wrong) == converted(Lid[T], wrong) == Lid(["x"], Box(["y"]), "z")
+    assert problems_of(Lid, {"content": 1}) == ["$.content: expected array, got integer"]
+
+
+def test_a_type_that_grows_without_an_end_is_told():
+    """To the author of the worker: no schema could be written down."""
+    with pytest.raises(ArgumentError, match="never ends"):
+        schemas.input_converter(function_of(Growing[int]))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the statement is new in 3.12")
+def test_a_marker_looks_through_the_name_of_a_type():
+    """`type Ids = list[int]` is bounded as a list, `type Word = str` takes a pattern."""
+    names: dict[str, Any] = {"Decimal": Decimal}
+    exec("type Ids = list[int]\ntype Word = str\ntype Price = Decimal | None", names)
+    ids, word, price = (names[name] for name in ("Ids", "Word", "Price"))
+
+    assert problems_of(Annotated[ids, Range(1, 2)], []) == ["$: must have at least 1 items, got 0"]
+    assert problems_of(Annotated[word, Pattern("^a")], "b") == ['$: must match "^a"']
+    assert problems_of(Annotated[price, Range(1)], "0.5") == ["$: must be at least 1, got 0.5"]
 
 
 def test_a_function_without_a_useful_annotation_loads_nothing():
@@ -732,6 +800,26 @@ def test_two_classes_of_one_name_are_two():
     made = schema(function_of(tuple[one, other]))
 
     assert [made["$defs"][name]["properties"]["n"]["type"] for name in ("Same", "Same_2")] == ["integer", "string"]
+
+
+def test_two_models_of_one_name_keep_their_parts_apart():
+    """Also a name that one of our own has already; a model that has no schema allows what it will judge."""
+
+    def model(kind: str) -> Any:
+        def own_schema(cls: type) -> dict[str, Any]:
+            if not kind:
+                raise TypeError("no schema for a lambda")
+            return {"$ref": "#/$defs/Part", "$defs": {"Part": {"type": kind}}}
+
+        parts = {"model_validate": lambda value: value, "model_json_schema": classmethod(own_schema)}
+        return type("Same", (), parts)
+
+    text = model("string")
+    made = schema(function_of(tuple[text, model("integer"), text, model("")]))
+
+    *known, unknown = made["prefixItems"]
+    assert [made["$defs"][part["$ref"].rpartition("/")[2]]["type"] for part in known] == ["string", "integer", "string"]
+    assert unknown is True
 
 
 def test_a_schema_is_its_readers_own():

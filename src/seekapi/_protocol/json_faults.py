@@ -146,9 +146,10 @@ def _inside(item: Any) -> Iterable[tuple[object, Any]] | None:
     kind = type(item)
     if issubclass(kind, dict):
         pairs = item.items() if kind is dict else list(item.items())
-        for key, _ in pairs:
-            if type(key) is not str:
-                _check_key(key)
+        others = [_checked_key(key) for key, _ in pairs if type(key) is not str]
+        if others:
+            texts = (key for key, _ in pairs if type(key) is str)
+            json_forms.refuse_doubled((*texts, *others))
         return pairs
     if issubclass(kind, (list, tuple)):
         return enumerate((list if issubclass(kind, list) else tuple).__iter__(item))
@@ -160,10 +161,13 @@ def _inside(item: Any) -> Iterable[tuple[object, Any]] | None:
     return ((_FORM, json_forms.form_of(item)),)
 
 
-def _check_key(key: object) -> None:
-    shown = _no_number(json_forms.key_of(key))
+def _checked_key(key: object) -> str | float | None:
+    """What stands for `key` in JSON. Raises NoForm."""
+    plain = json_forms.key_of(key)
+    shown = _no_number(plain)
     if shown:
         raise json_forms.NoForm(f"has a key that is {shown}")
+    return plain
 
 
 def _no_number(item: Any) -> str:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import sys
 
+from .json_text import doubled_key
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 
@@ -33,12 +35,19 @@ def form_of(item: Any) -> Any:
     raise NoForm(reason)
 
 
-def key_of(key: object) -> str | int | float | None:
+def key_of(key: object) -> str | float | None:
     """What stands for a dict's key that JSON would not take. Raises NoForm."""
     made: Any = form_of(key) if _has_key_form(key) else key
     if made is None or issubclass(type(made), (str, int, float)):
         return made  # type: ignore[no-any-return]
     raise NoForm(f"has a key of type {_name_of(key)}; JSON keys are strings")
+
+
+def refuse_doubled(keys: Iterable[str | float | None]) -> None:
+    """Raise NoForm if two of the keys of a dict, each as JSON would take it, are one there."""
+    doubled = doubled_key(keys)
+    if doubled is not None:
+        raise NoForm(f"has two keys that are both {doubled[:60]!r} in JSON")
 
 
 def with_plain_keys(value: Any) -> Any:
@@ -47,12 +56,12 @@ def with_plain_keys(value: Any) -> Any:
     if value is None or issubclass(kind, (str, int, float)):
         return value
     if issubclass(kind, dict):
+        items = list(value.items())
+        keys = [key if type(key) is str else key_of(key) for key, _ in items]
+        refuse_doubled(keys)
         made: dict[Any, Any] = {}
-        for key, item in value.items():
-            plain = key if type(key) is str else key_of(key)
-            if plain in made:
-                raise NoForm(f"has two keys that are both {str(plain)[:60]!r} in JSON")
-            made[plain] = with_plain_keys(item)
+        for key, (_, item) in zip(keys, items, strict=True):
+            made[key] = with_plain_keys(item)
         return made
     if issubclass(kind, (list, tuple)):
         items = []

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 import sys
+from itertools import islice
 
 from ..errors import SerializationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 # CPython's own limit since 3.10.7; earlier 3.10 would spend minutes on a number of a million digits.
@@ -26,6 +28,9 @@ MAX_DEPTH = 500
 WRAPPING = 20
 _DEFAULT_RECURSION_LIMIT = 1000
 _TOO_DEEP = "is nested too deeply to be sent as JSON"
+# How much of a value is looked at for keys that are one in JSON: so many containers, and so many parts of each.
+FIRST_PARTS = 64
+_CONTAINERS = frozenset((dict, list, tuple))
 # Above this, collecting garbage during the parse costs about as much as the parse.
 LARGE_TEXT_LENGTH = 1024 * 1024
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -53,6 +58,8 @@ def encode(
             path, reason = _first_fault(value, what, deepest)
         if not reason:
             text = _dumped(value, ascii_only=ascii_only, indent=indent)
+            if _has_doubled_keys(value):
+                path, reason = _first_fault(value, what, deepest)
     except RecursionError:
         path, reason = what, _TOO_DEEP
     except MemoryError:
@@ -75,6 +82,41 @@ def _first_fault(value: object, what: str, deepest: int) -> tuple[str, str]:
     from . import json_faults
 
     return json_faults.first_fault(value, what, deepest)
+
+
+def _has_doubled_keys(value: object) -> bool:
+    """Whether a dict has two keys that are one in JSON, like 5 and "5", of which a reader would keep the last.
+
+    A look at the first of everything: to look at all takes a good part of the time that the encoding does, and a
+    program that mixes up its keys does so from the start, or where it adds to what it has read.
+    """
+    waiting: list[Any] = [value]
+    for container in waiting:
+        kind = type(container)
+        if kind is dict and container:
+            kinds = set(map(type, islice(container, FIRST_PARTS)))
+            kinds.add(type(next(reversed(container))))
+            if len(kinds) > 1 and doubled_key(container) is not None:
+                return True
+            parts = container.values()
+        elif kind is list or kind is tuple:
+            parts = container
+        else:
+            continue
+        if len(waiting) < FIRST_PARTS:
+            waiting += [part for part in islice(parts, FIRST_PARTS) if type(part) in _CONTAINERS]
+    return False
+
+
+def doubled_key(keys: Iterable[str | float | None]) -> str | None:
+    """The text that two of these keys of a dict both have in JSON, if there is one."""
+    seen: set[str] = set()
+    for key in keys:
+        text = key if isinstance(key, str) else json.dumps(key)
+        if text in seen:
+            return text
+        seen.add(text)
+    return None
 
 
 def _is_nested_deeper(text: str, deepest: int) -> bool:

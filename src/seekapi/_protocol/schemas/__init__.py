@@ -151,6 +151,8 @@ def _built(fn: Callable[..., Any], *, foreign: bool) -> tuple[Shape, dict[str, A
         reason = str(error)
     except Misused as error:
         reason = str(error)
+    except RecursionError:
+        reason = "its type holds itself in ever new forms, and never ends"
     raise ArgumentError(f"the input cannot be typed: {reason}")
 
 

@@ -12,7 +12,7 @@ from functools import partial
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
 # What @worker calls the function in a handler.
@@ -31,7 +31,9 @@ class Scope:
 
     __slots__ = ("_local", "_module", "variables")
 
-    def __init__(self, module: dict[str, Any], local: dict[str, Any], variables: dict[Any, Any] | None = None) -> None:
+    def __init__(
+        self, module: dict[str, Any], local: dict[str, Any], variables: Mapping[Any, Any] | None = None
+    ) -> None:
         self._module = module
         self._local = local
         self.variables = variables or {}
@@ -53,6 +55,8 @@ class Scope:
         module = vars(sys.modules[written_in]) if isinstance(written_in, str) and written_in in sys.modules else {}
         try:
             return eval(text, {**self._module, **module}, self._local)
+        except RecursionError:
+            raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
         raise Unresolved(f"{text!r} cannot be read ({reason})")
@@ -115,8 +119,10 @@ def _scope_of(function: Any) -> Scope:
     return Scope(getattr(function, "__globals__", {}), local)
 
 
-def of_class(cls: type, variables: dict[Any, Any]) -> Iterator[tuple[str, Any, Scope]]:
+def of_class(cls: type, variables: Mapping[type, Mapping[Any, Any]]) -> Iterator[tuple[str, Any, Scope]]:
     """The annotated names of a class and its bases, each with its annotation and the scope to read it in.
+
+    `variables` says of each of these classes what its type variables stand for.
 
     In the order in which a dataclass has its fields; of a name that two classes annotate, the later one's. Raises
     Unresolved.
@@ -129,7 +135,7 @@ def of_class(cls: type, variables: dict[Any, Any]) -> Iterator[tuple[str, Any, S
             raise Unresolved(str(error)) from None
         if own:
             parameters = {each.__name__: each for each in getattr(base, "__type_params__", ())}
-            scope = Scope(_names_of(base), {**parameters, base.__name__: base}, variables)
+            scope = Scope(_names_of(base), {**parameters, base.__name__: base}, variables.get(base))
             found.update({name: (annotation, scope) for name, annotation in own.items()})
     yield from ((name, annotation, scope) for name, (annotation, scope) in found.items())
 

@@ -38,7 +38,8 @@ def marked(shape: Shape, markers: Iterable[Marker], definitions: Mapping[str, di
 
 def _marked(shape: Shape, marker: Marker, definitions: Mapping[str, dict[str, Any]]) -> Shape:
     schema, demand = dict(shape.schema), None
-    types = _types_of(schema, definitions)
+    kinds = _kinds_of(schema, definitions)
+    types = {name for name, _ in kinds}
     if isinstance(marker, Doc):
         schema["description"] = marker.text
     elif isinstance(marker, Secret):
@@ -50,9 +51,8 @@ def _marked(shape: Shape, marker: Marker, definitions: Mapping[str, dict[str, An
     elif isinstance(marker, Choices):
         schema = _both(schema, {"enum": _forms(marker)})
     elif isinstance(marker, Range):
-        is_decimal = schema.get("format") == "decimal"
-        schema = _both(schema, _bounds(marker, types - ({"string"} if is_decimal else set()), schema))
-        demand = _decimal_demand(marker) if is_decimal else None
+        schema = _both(schema, _bounds(marker, kinds))
+        demand = _decimal_demand(marker) if ("string", "decimal") in kinds else None
     is_secret = shape.is_secret or isinstance(marker, Secret)
     return Marked(shape, schema, is_secret=is_secret, demand=demand)
 
@@ -64,18 +64,24 @@ def _both(schema: dict[str, Any], demands: dict[str, Any]) -> dict[str, Any]:
     return {**schema, "allOf": [*schema.get("allOf", ()), demands]}
 
 
-def _types_of(schema: dict[str, Any], definitions: Mapping[str, dict[str, Any]]) -> set[str]:
-    """The types that a value of this schema can have, as _BOUNDS names them; all if it does not say."""
+def _kinds_of(
+    schema: dict[str, Any], definitions: Mapping[str, dict[str, Any]], seen: tuple[str, ...] = ()
+) -> set[tuple[str, str]]:
+    """The types that a value of this schema can have, as _BOUNDS names them, each with its format or "".
+
+    All types if the schema does not say.
+    """
     if "type" in schema:
         types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-        return {"number" if name == "integer" else name for name in types}
+        return {("number" if name == "integer" else name, schema.get("format", "")) for name in types}
     if "anyOf" in schema:
-        return set().union(*(_types_of(part, definitions) for part in schema["anyOf"]))
-    if "$ref" in schema:
-        return {"object"}
+        return set().union(*(_kinds_of(part, definitions, seen) for part in schema["anyOf"]))
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    if name in definitions and name not in seen:
+        return _kinds_of(definitions[name], definitions, (*seen, name))
     if "enum" in schema:
         return set()
-    return {*_BOUNDS, "null", "boolean"}
+    return {(name, "") for name in (*_BOUNDS, "null", "boolean")}
 
 
 def _checked_regex(marker: Pattern, types: set[str]) -> str:
@@ -97,10 +103,14 @@ def _forms(marker: Choices) -> list[Any]:
         raise Misused(f"Choices: {error}") from None
 
 
-def _bounds(marker: Range, types: set[str], schema: dict[str, Any]) -> dict[str, Any]:
+def _bounds(marker: Range, kinds: set[tuple[str, str]]) -> dict[str, Any]:
     """The keywords of a Range, for every type that the value can have."""
-    if "format" in schema and schema["format"] not in ("decimal", "password"):
-        raise Misused(f"Range cannot bound a {schema['format']}")
+    formats_of_texts = {form for name, form in kinds if name == "string"} - {"password"}
+    for form in formats_of_texts - {"", "decimal"}:
+        raise Misused(f"Range cannot bound a {form}")
+    if len(formats_of_texts) > 1:
+        raise Misused("Range cannot bound both a Decimal and a text")
+    types = {name for name, form in kinds if (name, form) != ("string", "decimal")}
     found: dict[str, Any] = {}
     for name in sorted(types & _BOUNDS.keys()):
         for keyword, bound in zip(_BOUNDS[name], (marker.at_least, marker.at_most), strict=True):
@@ -128,6 +138,7 @@ def _number(bound: Any, *, is_count: bool = False) -> int | float:
 
 def _decimal_demand(marker: Range) -> Callable[[Any], str]:
     """The same bounds for a Decimal, which the schema cannot bound where it is a text."""
+    from decimal import Decimal
 
     bounds = (
         (marker.at_least, operator.ge, "at least"),
@@ -137,6 +148,8 @@ def _decimal_demand(marker: Range) -> Callable[[Any], str]:
     )
 
     def demand(value: Any) -> str:
+        if not isinstance(value, Decimal):
+            return ""  # one of the other types that it may have
         for bound, compare, words in bounds:
             if bound is not None and not compare(value, bound):
                 return f"must be {words} {bound}, got {shown(float(value))}"

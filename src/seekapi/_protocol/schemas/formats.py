@@ -123,41 +123,26 @@ def regex(pattern: str) -> re.Pattern[str]:
     return _compiled[pattern]
 
 
+# What has a meaning of its own in an expression: an escape, the start of a named group, else one character.
+_TOKEN = r"(?s)\\k<[^>]*>|\\c[A-Za-z]|\\.|\(\?<(?![=!])|."
+_OF_PYTHON_ALONE = ("\\A", "\\Z", "\\a")
+_OUTSIDE_CLASSES = {"$": r"\Z", "\\s": f"[\\s{_MORE_SPACE}]", "\\S": f"[^\\s{_MORE_SPACE}]", "(?<": "(?P<"}
+_INSIDE_CLASSES = {"[": r"\[", "\\s": f"\\s{_MORE_SPACE}"}
+
+
 def _pythonic(pattern: str) -> str:
     """ECMAScript's expression as Python writes it: `$` is the very end, `\\s` knows all of Unicode's spaces."""
     out: list[str] = []
-    in_class, at = False, 0
-    while at < len(pattern):
-        char, pair = pattern[at], pattern[at : at + 2]
-        at += 1
-        if char == "\\":
-            at += 1
-            if pair == "\\s":
-                out.append(f"\\s{_MORE_SPACE}" if in_class else f"[\\s{_MORE_SPACE}]")
-            elif pair == "\\S" and not in_class:
-                out.append(f"[^\\s{_MORE_SPACE}]")
-            elif pair in ("\\A", "\\Z", "\\a"):
-                raise ValueError(f"{pair} is Python's alone; ^ and $ anchor a pattern")
-            elif pair == "\\c" and pattern[at : at + 1].isalpha():
-                out.append(re.escape(chr(ord(pattern[at]) % 32)))
-                at += 1
-            elif pair == "\\k" and pattern[at : at + 1] == "<" and ">" in pattern[at:]:
-                end = pattern.index(">", at)
-                out.append(f"(?P={pattern[at + 1 : end]})")
-                at = end + 1
-            else:
-                out.append(pair)
-        elif in_class:
-            in_class = char != "]"
-            out.append("\\[" if char == "[" else char)
-        elif char == "[":
-            in_class = True
-            out.append(char)
-        elif char == "$":
-            out.append(r"\Z")
-        elif pattern.startswith("(?<", at - 1) and pattern[at + 2 : at + 3] not in ("=", "!"):
-            out.append("(?P<")
-            at += 2
+    in_class = False
+    tokens: list[str] = re.findall(_TOKEN, pattern)
+    for token in tokens:
+        if token in _OF_PYTHON_ALONE:
+            raise ValueError(f"{token} is Python's alone; ^ and $ anchor a pattern")
+        if token.startswith("\\k<"):
+            out.append(f"(?P={token[3:-1]})")
+        elif token.startswith("\\c") and len(token) == 3:
+            out.append(re.escape(chr(ord(token[2]) % 32)))
         else:
-            out.append(char)
+            out.append((_INSIDE_CLASSES if in_class else _OUTSIDE_CLASSES).get(token, token))
+        in_class = token == "[" or (in_class and token != "]")
     return "".join(out)

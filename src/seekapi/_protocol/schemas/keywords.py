@@ -10,7 +10,7 @@ from . import formats
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     Schema = bool | dict[str, Any]
@@ -143,6 +143,42 @@ def parts_of(keyword: str, setting: Any) -> Iterator[tuple[str, Any]]:
         yield from ((f"{keyword}/{name}", part) for name, part in setting.items())
 
 
+def moved(schema: Any, home: Mapping[str, str]) -> Any:
+    """`schema` with those of its references that are in `home` pointing to what is there.
+
+    Only where a schema can be: a default, a constant or a property may be called `$ref`, too.
+    """
+    if not isinstance(schema, dict):
+        return schema
+    made = {}
+    for keyword, setting in schema.items():
+        check = KEYWORDS.get(keyword)
+        made[keyword] = setting
+        if keyword == "$ref" and isinstance(setting, str):
+            # As a JSON pointer in a URL: percent-encoded, and its own escapes below that.
+            made[keyword] = home.get(setting) or home.get(
+                _decoded(setting).replace("~1", "/").replace("~0", "~"), setting
+            )
+        elif keyword == "discriminator" and isinstance(setting, dict) and isinstance(setting.get("mapping"), dict):
+            mapping = {tag: home.get(target, target) for tag, target in setting["mapping"].items()}
+            made[keyword] = {**setting, "mapping": mapping}
+        elif check is _is_schema:
+            made[keyword] = moved(setting, home)
+        elif check is _are_schemas and _are_schemas(setting):
+            made[keyword] = [moved(part, home) for part in setting]
+        elif check is _are_named_schemas and _are_named_schemas(setting):
+            made[keyword] = {name: moved(part, home) for name, part in setting.items()}
+    return made
+
+
+def _decoded(pointer: str) -> str:
+    if "%" not in pointer:
+        return pointer
+    from urllib.parse import unquote  # which takes longer to load than all of this
+
+    return unquote(pointer)
+
+
 def _check_keyword(place: str, keyword: str, setting: Any, *, is_root: bool) -> None:
     if keyword in ANNOTATIONS or keyword.startswith("x-"):
         return
@@ -169,13 +205,8 @@ def _resolved(root: Schema, reference: str, place: str) -> Schema:
     """What a `$ref` inside this document points to."""
     if reference != "#" and not reference.startswith("#/"):
         raise SchemaError(f"{place}/$ref: only references into the same document (#/...) are understood")
-    pointer = reference[2:]
-    if "%" in pointer:
-        from urllib.parse import unquote  # which takes longer to load than all of this
-
-        pointer = unquote(pointer)
     found: Any = root
-    for step in pointer.split("/") if reference != "#" else ():
+    for step in _decoded(reference[2:]).split("/") if reference != "#" else ():
         name = step.replace("~1", "/").replace("~0", "~")
         if isinstance(found, dict) and name in found:
             found = found[name]

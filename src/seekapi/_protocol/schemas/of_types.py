@@ -13,14 +13,15 @@ from enum import Enum
 
 from ...errors import SerializationError
 from .. import json_text
-from . import annotated, markers, scalars
+from . import annotated, generics, markers, scalars
 from .demands import Misused, marked
+from .keywords import moved
 from .shapes import Chosen, Either, Fields, Many, Named, Row, Shape, Table, Validated, secrets_in
 from .values import canonical
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from .annotated import Scope
@@ -51,14 +52,16 @@ class Builder:
     def __init__(self, *, foreign: bool) -> None:
         self.definitions: dict[str, dict[str, Any]] = {}
         self._foreign = foreign
+        self._taken: set[str] = set()
         self._named: dict[Any, Named] = {}
+        self._models: dict[Any, Validated] = {}
         self._aliases: list[Any] = []
 
     def shape_of(self, annotation: Any, scope: Scope) -> Shape:
         """The shape that an annotation means. Raises Unsupported, Misused or annotated.Unresolved."""
         written, annotation = annotation, scope.resolved(annotation)
         if isinstance(annotation, typing.TypeVar):
-            return self.shape_of(scope.variables.get(annotation, annotation.__bound__ or typing.Any), scope)
+            return self.shape_of(generics.meant(annotation, scope.variables), scope)
         if hasattr(annotation, "__supertype__"):  # NewType
             return self.shape_of(annotation.__supertype__, scope)
         origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
@@ -167,7 +170,7 @@ class Builder:
         return self._named[key]
 
     def _in_definitions(self, cls: type, arguments: tuple[Any, ...], scope: Scope) -> Shape:
-        arguments = tuple(scope.variables.get(argument, argument) for argument in arguments)
+        arguments = tuple(generics.meant(argument, scope.variables) for argument in arguments)
         key = (cls, arguments)
         if key not in self._named:
             named = self._new_name(key, cls.__name__)
@@ -177,15 +180,20 @@ class Builder:
         return self._named[key]
 
     def _new_name(self, key: Any, name: str) -> Named:
-        plain = re.sub(r"\W", "_", name)
-        number = 2
-        while plain in self.definitions:
-            plain, number = f"{re.sub(r'_[0-9]+$', '', plain)}_{number}", number + 1
-        self.definitions[plain] = {}  # taken, until the schema is known
-        self._named[key] = named = Named({"$ref": f"#/$defs/{plain}"})
+        free = self._free_name(name)
+        self.definitions[free] = {}  # until the schema is known
+        self._named[key] = named = Named({"$ref": f"#/$defs/{free}"})
         return named
 
-    def _fields(self, cls: type, variables: dict[Any, Any]) -> Shape:
+    def _free_name(self, name: str) -> str:
+        plain = free = re.sub(r"\W", "_", name)
+        number = 2
+        while free in self._taken:
+            free, number = f"{plain}_{number}", number + 1
+        self._taken.add(free)
+        return free
+
+    def _fields(self, cls: type, variables: Mapping[Any, Any]) -> Shape:
         fields: dict[str, Shape] = {}
         properties: dict[str, Any] = {}
         required: list[str] = []
@@ -219,16 +227,21 @@ class Builder:
             raise Misused(f"{cls.__name__}.{name}: {error}") from None
 
     def _validated(self, cls: Any) -> Shape:
-        schema: dict[str, Any] = {}
-        if self._foreign and callable(getattr(cls, "model_json_schema", None)):
+        if cls not in self._models:
+            self._models[cls] = Validated(self._schema_of_model(cls) if self._foreign else {}, cls.model_validate)
+        return self._models[cls]
+
+    def _schema_of_model(self, cls: Any) -> dict[str, Any]:
+        """What a class says of itself; nothing if it does not, since it will judge the input all the same."""
+        try:
             own = cls.model_json_schema()
-            prefix = re.sub(r"\W", "_", cls.__name__)
-            definitions = own.pop("$defs", {}) if isinstance(own, dict) else {}
-            renamed = {name: f"{prefix}.{name}" for name in definitions}
-            for name, part in definitions.items():
-                self.definitions[renamed[name]] = _referring(part, renamed)
-            schema = _referring(own, renamed)
-        return Validated(schema, cls.model_validate)
+        except Exception:  # it has none; or has parts that it cannot tell of, as pydantic's models may
+            return {}
+        prefix = self._free_name(cls.__name__)
+        definitions = own.pop("$defs", {}) if isinstance(own, dict) else {}
+        home = {f"#/$defs/{name}": f"#/$defs/{prefix}.{name}" for name in definitions}
+        self.definitions |= {f"{prefix}.{name}": moved(part, home) for name, part in definitions.items()}
+        return moved(own, home)  # type: ignore[no-any-return]
 
 
 _REQUIRED: Any = object()
@@ -263,14 +276,14 @@ def _has_fields(cls: type) -> bool:
     return hasattr(cls, "__dataclass_fields__") or hasattr(cls, "__required_keys__") or hasattr(cls, "_fields")
 
 
-def _fields_of(cls: Any, variables: dict[Any, Any]) -> Iterator[tuple[str, Any, Scope, Any]]:
+def _fields_of(cls: Any, variables: Mapping[Any, Any]) -> Iterator[tuple[str, Any, Scope, Any]]:
     """Name, annotation, scope and default of each field that an input can give."""
-    hints = {name: (annotation, scope) for name, annotation, scope in annotated.of_class(cls, variables)}
+    variables_of = generics.variables_of_bases(cls, variables)
+    hints = {name: (annotation, scope) for name, annotation, scope in annotated.of_class(cls, variables_of)}
     if hasattr(cls, "__required_keys__"):
         for name, (annotation, scope) in hints.items():
-            written = getattr(typing.get_origin(scope.resolved(annotation)), "_name", None)
-            # In an annotation that was a text, the class itself could not see Required and NotRequired.
-            is_required = {"Required": True, "NotRequired": False}.get(str(written), name in cls.__required_keys__)
+            said = _is_said_to_be_required(annotation, scope)
+            is_required = name in cls.__required_keys__ if said is None else said
             yield name, annotation, scope, _REQUIRED if is_required else _UNTOLD
     elif hasattr(cls, "__dataclass_fields__"):
         yield from _dataclass_fields(cls, hints)
@@ -278,6 +291,19 @@ def _fields_of(cls: Any, variables: dict[Any, Any]) -> Iterator[tuple[str, Any, 
         for name in cls._fields:
             annotation, scope = hints.get(name, (object, annotated.Scope({}, {})))
             yield name, annotation, scope, cls._field_defaults.get(name, _REQUIRED)
+
+
+def _is_said_to_be_required(annotation: Any, scope: Scope) -> bool | None:
+    """Whether there is a Required or NotRequired; in an annotation that was a text, the class could not see it."""
+    while True:
+        resolved = scope.resolved(annotation)
+        origin = typing.get_origin(resolved)
+        name = getattr(origin, "_name", None)
+        if name in ("Required", "NotRequired"):
+            return bool(name == "Required")
+        if origin is not typing.Annotated and name != "ReadOnly":
+            return None
+        annotation = typing.get_args(resolved)[0]
 
 
 def _dataclass_fields(cls: Any, hints: dict[str, tuple[Any, Scope]]) -> Iterator[tuple[str, Any, Scope, Any]]:
@@ -321,14 +347,3 @@ def _description_of(cls: type) -> dict[str, str]:
 
 def _name_in(schema: dict[str, Any]) -> str:
     return str(schema["$ref"]).rpartition("/")[2]
-
-
-def _referring(schema: Any, renamed: dict[str, str]) -> Any:
-    """A foreign schema, with its references to definitions renamed."""
-    if isinstance(schema, list):
-        return [_referring(part, renamed) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    made = {name: _referring(part, renamed) for name, part in schema.items()}
-    name = str(schema.get("$ref", "")).removeprefix("#/$defs/")
-    return {**made, "$ref": f"#/$defs/{renamed[name]}"} if name in renamed else made

@@ -32,7 +32,7 @@ def shape_of(cls: type) -> Shape | None:
     if cls is _known("datetime", "time"):
         return Made({"type": "string", "format": "time-local"}, lambda text: cls(*formats.local_time_parts(text)))
     if cls is _known("datetime", "timedelta"):
-        return Made({"type": "number"}, lambda seconds: cls(seconds=seconds))
+        return Made({"type": "number"}, lambda seconds: _time_span(cls, seconds))
     if cls is _known("uuid", "UUID"):
         return Made({"type": "string", "format": "uuid"}, cls)
     if cls is _known("decimal", "Decimal"):
@@ -67,6 +67,13 @@ def _float(value: float) -> float:
     if made in (float("inf"), float("-inf")):
         raise ValueError("is too large a number")
     return made
+
+
+def _time_span(cls: Any, seconds: float) -> Any:
+    try:
+        return cls(seconds=seconds)
+    except OverflowError:
+        raise ValueError("is too long a time") from None
 
 
 def _decimal(cls: Any, value: str | float) -> Any:

@@ -116,10 +116,13 @@ class Many(Shape):
         if self._make is None:
             return items
         try:
-            return self._make(items)
+            made = self._make(items)
         except TypeError:
             conversion.report(place, "holds what cannot be in a Python set")
             return None
+        if len(made) < len(items) and not conversion.found:
+            conversion.report(place, "two of the items mean the same")
+        return made
 
     def parts(self, value: Any) -> Iterable[Part]:
         return ((self._item, item) for item in value) if isinstance(value, list) else ()
@@ -139,7 +142,7 @@ class Row(Shape):
         before_count = len(conversion.found)
         pairs = zip(self._items, value, strict=False)  # what has a default may be left out
         items = [shape.convert(part, conversion, (place, i)) for i, (shape, part) in enumerate(pairs)]
-        return self._make(items) if len(conversion.found) == before_count else None
+        return made_by(lambda: self._make(items), conversion, place) if len(conversion.found) == before_count else None
 
     def parts(self, value: Any) -> Iterable[Part]:
         return zip(self._items, value, strict=False) if isinstance(value, list) else ()
@@ -189,7 +192,8 @@ class Fields(Shape):
             if name in self._fields
         }
         # With a part missing, the class would complain about what is no fault of the whole.
-        return made_by(self._make, members, conversion, place) if len(conversion.found) == before_count else None
+        is_whole = len(conversion.found) == before_count
+        return made_by(lambda: self._make(**members), conversion, place) if is_whole else None
 
     def parts(self, value: Any) -> Iterable[Part]:
         if not isinstance(value, dict):
@@ -280,16 +284,16 @@ class Validated(Shape):
         self._make = make
 
     def convert(self, value: Any, conversion: Conversion, place: Place) -> Any:
-        return made_by(lambda value: self._make(value), {"value": value}, conversion, place)
+        return made_by(lambda: self._make(value), conversion, place)
 
 
 _NOTHING = Shape({})
 
 
-def made_by(make: Callable[..., Any], members: dict[str, Any], conversion: Conversion, place: Place) -> Any:
-    """What a class makes of its members. Its refusal, a ValueError or one that lists `errors()`, becomes problems."""
+def made_by(make: Callable[[], Any], conversion: Conversion, place: Place) -> Any:
+    """What a class makes of its parts. Its refusal, a ValueError or one that lists `errors()`, becomes problems."""
     try:
-        return make(**members)
+        return make()
     except Exception as error:
         listed = getattr(error, "errors", None)
         if callable(listed):

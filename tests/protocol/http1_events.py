@@ -65,6 +65,12 @@ def _written_down(head: http1.ResponseHead | http1.RequestHead) -> tuple[Any, ..
     return (head.method, head.target), (*evidence, head.expects_continue)
 
 
+def in_chunks(status: int, fields: Iterable[tuple[str, str]], pieces: Iterable[bytes]) -> bytes:
+    """A response whose body is in chunks; of an empty piece none, since that would end it."""
+    head = http1.encode_response_head(status, fields).removesuffix(b"\r\n") + b"Transfer-Encoding: chunked\r\n\r\n"
+    return head + b"".join(b"%x\r\n" % len(piece) + piece + b"\r\n" for piece in pieces if piece) + b"0\r\n\r\n"
+
+
 def one_by_one(data: bytes) -> list[bytes]:
     """Every byte by itself."""
     return [data[i : i + 1] for i in range(len(data))]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from protocol.http1_events import events_of, full_events_of, one_by_one, torn
+from protocol.http1_events import events_of, full_events_of, in_chunks, one_by_one, torn
 
 from seekapi._protocol import http1
 
@@ -182,8 +182,9 @@ def test_what_is_written_is_read_back():
         chunked = chance.random() < 0.5
         status = chance.choice((200, 201, 404, 500, 999))
         framing = ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(body)))
-        sent_body = b"".join(map(http1.encode_chunk, pieces)) + http1.LAST_CHUNK if chunked else body
-        sent = http1.encode_response_head(status, fields, None if chunked else len(body), chunked=chunked) + sent_body
+        sent = http1.encode_response_head(status, fields, len(body)) + body
+        if chunked:
+            sent = in_chunks(status, fields, pieces)
 
         reader = http1.ResponseReader()
         events = full_events_of(reader, torn(sent, chance), eof=False)

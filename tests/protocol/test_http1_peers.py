@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from protocol.http1_events import in_chunks
 
 from seekapi._protocol import http1
 
@@ -213,8 +214,7 @@ class Echo(threading.Thread):
             return http1.encode_response_head(204, fields)
         if head.target == "/chunked":
             pieces = [body[i : i + 1000] for i in range(0, len(body), 1000)]
-            chunks = b"".join(map(http1.encode_chunk, pieces)) + http1.LAST_CHUNK
-            return http1.encode_response_head(200, fields, chunked=True) + chunks
+            return in_chunks(200, fields, pieces)
         sent_head = http1.encode_response_head(200, fields, len(body) or 7)
         return sent_head if head.method == "HEAD" else sent_head + (body or b"no body")
 

@@ -13,7 +13,13 @@ ROUTES = [tuple(name.split(" ")) for name in OPERATIONS]
 PERSON = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",
-    "properties": {"a": {"$ref": "#/$defs/a~1b"}, "b": {"$ref": "#/$defs/a_b"}, "$ref": {"type": "string"}},
+    "properties": {
+        "a": {"$ref": "#/$defs/a~1b"},
+        "b": {"$ref": "#/$defs/a_b"},
+        "$ref": {"type": "string"},
+        "default": {"$ref": "#/$defs/a_b", "default": {"$ref": "#/$defs/a_b"}},
+    },
+    "discriminator": {"propertyName": "a", "mapping": {"x": "#/$defs/a_b"}},
     "$defs": {"a/b": {"type": "array", "items": {"$ref": "#/$defs/a~1b"}}, "a_b": {"const": {"$ref": "#/$defs/a_b"}}},
 }
 
@@ -43,11 +49,16 @@ def test_every_reference_leads_somewhere():
 
 
 def test_data_in_a_schema_is_left_alone():
-    """A constant that looks like a reference, and a field of that name."""
+    """A constant or a default that looks like a reference; a field of such a name is a field."""
     shapes = document(input_schema=PERSON)["components"]["schemas"]  # type: ignore[index]
 
     assert shapes["Input.a_b_"] == {"const": {"$ref": "#/$defs/a_b"}}
     assert shapes["Input"]["properties"]["$ref"] == {"type": "string"}
+    assert shapes["Input"]["properties"]["default"] == {
+        "$ref": "#/components/schemas/Input.a_b_",
+        "default": {"$ref": "#/$defs/a_b"},
+    }
+    assert shapes["Input"]["discriminator"]["mapping"] == {"x": "#/components/schemas/Input.a_b_"}
     assert "$defs" in PERSON and "$schema" not in shapes["Input"]
 
 

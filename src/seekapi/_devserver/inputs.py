@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .store import Transaction
 
 PATH = "/inputs/"
-_LONGEST_EXPIRY = 12
 
 
 def url_of(platform: Platform, attempt_id: str, expires_at: float) -> str:
@@ -47,7 +46,7 @@ def read(platform: Platform, request: Incoming) -> Answer:
         return _refused("NoSuchKey", "The specified key does not exist.", 404)
     body = job.request_json.encode("utf-8")
     if request.method == "GET":
-        platform.store.post(partial(_note, attempt_id, len(body)), _nobody_waits)
+        platform.store.post(partial(_note, attempt_id, len(body)))
     return Answer(200, body, JSON)
 
 
@@ -55,10 +54,6 @@ def _note(attempt_id: str, size_bytes: int, tx: Transaction) -> None:
     attempt = records.attempt_of(tx, attempt_id)
     if attempt is not None and attempt.ended_at is None:
         tx.event(attempt, "input", {"size_bytes": size_bytes})
-
-
-def _nobody_waits(value: object, error: BaseException | None) -> None:
-    """An event that cannot be written costs nobody an input."""
 
 
 def _signature(platform: Platform, attempt_id: str, expires: str) -> str:

@@ -49,7 +49,6 @@ __all__ = [
     "CLIENT_LIMITS",
     "CLOSED",
     "END",
-    "LAST_CHUNK",
     "NEED_DATA",
     "SERVER_LIMITS",
     "BadMessage",
@@ -61,21 +60,13 @@ __all__ = [
     "ResponseReader",
     "Signal",
     "Truncated",
-    "encode_chunk",
     "encode_request_head",
     "encode_response_head",
 ]
 
 
-LAST_CHUNK = b"0\r\n\r\n"
-
 _STATUS_LINE_START = b"HTTP/1."
 _TOKEN_BYTES = frozenset(b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
-
-
-def encode_chunk(data: bytes | bytearray) -> bytes:
-    """`data` as one chunk; of nothing, nothing, since an empty chunk would end the body."""
-    return b"%x\r\n" % len(data) + data + b"\r\n" if data else b""
 
 
 class ResponseReader(Reader):

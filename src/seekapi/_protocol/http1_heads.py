@@ -87,7 +87,8 @@ class Limits:
 
 
 CLIENT_LIMITS = Limits()
-SERVER_LIMITS = Limits(line_bytes=32 * 1024, head_bytes=32 * 1024, length_digits=10, body_bytes=10 * 1024 * 1024)
+# How large a body may be is for the route to say, which is known once the head is read.
+SERVER_LIMITS = Limits(line_bytes=32 * 1024, head_bytes=32 * 1024, length_digits=10)
 
 
 class ResponseHead:
@@ -195,23 +196,21 @@ def encode_request_head(
         raise LocalMisuse("the method is not a token")
     if not _TARGET.fullmatch(target):
         raise LocalMisuse("the request target holds a space, a control or a non-ASCII character, or is empty")
-    return f"{method} {target} HTTP/1.1".encode("ascii") + _encoded(headers, content_length, chunked=False)
+    return f"{method} {target} HTTP/1.1".encode("ascii") + _encoded(headers, content_length)
 
 
-def encode_response_head(
-    status: int, headers: Iterable[tuple[str, str]], content_length: int | None = None, *, chunked: bool = False
-) -> bytes:
-    """The head of a response; with neither length nor chunks, a body lasts until the connection is closed.
+def encode_response_head(status: int, headers: Iterable[tuple[str, str]], content_length: int | None = None) -> bytes:
+    """The head of a response; without a length, a body lasts until the connection is closed.
 
     No reason phrase: it means nothing (RFC 9112 4), and later versions of HTTP have none. Raises LocalMisuse.
     """
     if not 100 <= status <= 999:
         raise LocalMisuse("the status is not a number of three digits")
     if status < 200 or status == 204:
-        if content_length or chunked:
+        if content_length:
             raise LocalMisuse("a 1xx or 204 has no body")
         content_length = None  # RFC 9110 8.6: not even a zero.
-    return b"HTTP/1.1 %d " % status + _encoded(headers, content_length, chunked=chunked)
+    return b"HTTP/1.1 %d " % status + _encoded(headers, content_length)
 
 
 def _line_and_fields(head: bytes, limits: Limits) -> tuple[bytes, Fields]:
@@ -253,7 +252,7 @@ def _closes(framed: Framed, http_version: str) -> bool:
     return "close" in options or (http_version == "1.0" and "keep-alive" not in options)
 
 
-def _encoded(headers: Iterable[tuple[str, str]], content_length: int | None, *, chunked: bool) -> bytes:
+def _encoded(headers: Iterable[tuple[str, str]], content_length: int | None) -> bytes:
     fields = list(headers)
     if not _FRAMING_NAMES.isdisjoint([name.lower() for name, _ in fields]):
         raise LocalMisuse("Content-Length and Transfer-Encoding are written by the codec alone")
@@ -264,10 +263,6 @@ def _encoded(headers: Iterable[tuple[str, str]], content_length: int | None, *, 
     if _fields_of(block) != fields:
         # Out here, so that no context carries the encoding error along, which holds the whole text.
         raise _misuse_in(fields)
-    if chunked:
-        if content_length is not None:
-            raise LocalMisuse("a body has a length or is chunked, not both")
-        return block + b"\r\nTransfer-Encoding: chunked\r\n\r\n"
     if content_length is None:
         return block + b"\r\n\r\n"
     if content_length < 0:

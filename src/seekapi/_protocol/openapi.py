@@ -7,10 +7,11 @@ in `openapi_operations`, under its method and path.
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
 
 from . import jobs, lifecycles
 from .openapi_operations import OPERATIONS
+from .routes import WORKER_PATHS
+from .schemas import keywords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     Schema = dict[str, Any]
 
 VERSION = "3.1.0"
-WORKER_PATHS = "/v1/internal/"
 INPUT = "Input"
 SETTINGS = "Settings"
 SETTINGS_CHANGE = "SettingsChange"
@@ -44,9 +44,6 @@ _FAULT_PLAN: Schema = {
     "type": "object",
     "additionalProperties": {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]},
 }
-# What may hold anything in a schema, and is not a schema itself.
-_DATA_KEYS = frozenset(("const", "enum", "default", "examples", "example"))
-_DEFINITION = "#/$defs/"
 
 
 def document(
@@ -221,32 +218,15 @@ def _with_moment(settings: Schema) -> Schema:
 def _embed(shapes: dict[str, Schema], name: str, schema: Schema) -> None:
     """Put a JSON Schema among the shapes, and what it defines beside it: here a `$ref` starts at the document."""
     definitions = schema.get("$defs", {})
-    home: dict[str, str] = {}
+    names: dict[str, str] = {}
     for defined in definitions:
         free = f"{name}." + re.sub(r"[^A-Za-z0-9._-]", "_", defined)
-        while free in shapes or free in home.values():
+        while free in shapes or free in names.values():
             free += "_"
-        home[_DEFINITION + defined] = free
-    for defined, content in definitions.items():
-        shapes[home[_DEFINITION + defined]] = _moved(content, home)
-    shapes[name] = _moved({key: part for key, part in schema.items() if key not in ("$defs", "$schema")}, home)
-
-
-def _moved(schema: Any, home: Mapping[str, str]) -> Any:
-    """`schema` with its references to definitions pointing to where these are now."""
-    if isinstance(schema, list):
-        return [_moved(item, home) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    moved = {}
-    for key, value in schema.items():
-        if key == "$ref" and isinstance(value, str):
-            # As a JSON pointer in a URL: percent-encoded, and its own escapes below that.
-            target = home.get(value) or home.get(unquote(value).replace("~1", "/").replace("~0", "~"))
-            moved[key] = f"#/components/schemas/{target}" if target else value
-        else:
-            moved[key] = value if key in _DATA_KEYS else _moved(value, home)
-    return moved
+        names[defined] = free
+    home = {f"#/$defs/{defined}": f"#/components/schemas/{free}" for defined, free in names.items()}
+    shapes.update({names[defined]: keywords.moved(content, home) for defined, content in definitions.items()})
+    shapes[name] = keywords.moved({key: part for key, part in schema.items() if key not in ("$defs", "$schema")}, home)
 
 
 _ABOUT = (

@@ -9,6 +9,7 @@ import re
 
 from ..errors import ArgumentError, ConfigurationError
 
+WORKER_PATHS = "/v1/internal/"
 REGISTER = "worker-request-id"
 PUSH_DATA = "push"
 PUSH_FILE = "push/file"
@@ -25,7 +26,7 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 def worker_url(api_base: str, job_uuid: str, action: str) -> str:
     """The URL of one worker call. Raises ArgumentError or ConfigurationError, without the value."""
-    return f"{checked_api_base(api_base)}/v1/internal/jobs/{quote_segment(checked_job_uuid(job_uuid))}/{action}"
+    return f"{checked_api_base(api_base)}{WORKER_PATHS}jobs/{quote_segment(checked_job_uuid(job_uuid))}/{action}"
 
 
 def checked_job_uuid(job_uuid: str) -> str:

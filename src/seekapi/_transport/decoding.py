@@ -9,14 +9,7 @@ from ..errors import ProtocolError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Protocol
-
-    class Decoder(Protocol):
-        """Bytes in, decoded bytes out."""
-
-        def decode(self, data: bytes) -> bytes: ...
-        def finish(self) -> None: ...
-
+    from typing import Any
 
 # Deflate reaches 1032:1 on zeros; JSON stays below 100:1.
 HIGHEST_RATIO = 500

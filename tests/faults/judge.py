@@ -15,7 +15,7 @@ from .runner import INPUT_BODY, SECRETS, Observation
 
 # The specification grants 0.25 s past the deadline. On a machine that does other things as well a test may only ask
 # whether anything hangs; `report.py` shows the real numbers.
-LATE_S = 1.5
+LATE_S = 4.0
 GROWTH_KIB = 64 * 1024
 KINDS = {
     "push_data": "push",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import socket
 import ssl
 import struct
@@ -154,6 +155,18 @@ INPUT = Policy(judge=judge, response_bytes=1024 * 1024, redirects=3, inflate=Tru
 def soon(seconds: float = PATIENCE_S) -> float:
     """A deadline."""
     return time.monotonic() + seconds
+
+
+def interrupt() -> None:
+    """Send SIGALRM to the main thread, which waits for an answer."""
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+
+
+def interrupting(peer: Peer) -> None:
+    """A script: once the request is in, a signal instead of an answer."""
+    peer.read_head()
+    interrupt()
+    peer.wait_for_the_end()
 
 
 def get(url: str) -> Request:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 
 import pytest
 
@@ -10,7 +11,7 @@ from seekapi import errors
 from seekapi._protocol.messages import FileSegment, Request
 from seekapi._transport.driver import default_poll
 
-from .loopback import API, INPUT, OK, get, post, soon
+from .loopback import API, INPUT, OK, get, post
 
 
 def status(code, headers=b"", body=b"{}"):
@@ -152,13 +153,25 @@ def test_an_outcome_stays_unknown_once_it_is(serve, transport, clock):
     assert (caught.value.status, caught.value.outcome) == (401, "unknown")
 
 
-def test_a_silent_connection_leaves_time_for_another(serve, make_transport):
+def test_a_silent_connection_leaves_time_for_another(serve, make_transport, clock):
     """An attempt that hears nothing for its share is given up before the deadline."""
-    server = serve(lambda peer: peer.wait_for_the_end(), status(200))
+    asked = threading.Event()
+    server = serve(lambda peer: [peer.read_head(), asked.set(), peer.wait_for_the_end()], status(200))
 
-    assert make_transport().send(post(server.url), soon(3.0), API).status == 200
+    def poll(interests, timeout_s):
+        """Nothing is heard of the first connection, as long as one waits for it."""
+        ready = clock.poll(interests, min(timeout_s, 0.01) if interests else timeout_s)
+        if asked.is_set() and interests and not ready:
+            asked.clear()
+            clock.now += timeout_s
+        return ready
+
+    transport = make_transport(clock=clock, poll=poll)
+
+    assert transport.send(post(server.url), clock.now + 8, API).status == 200
 
     assert server.connections == 2
+    assert clock.now == pytest.approx(1004.075)
 
 
 @pytest.mark.parametrize("code", [301, 302, 303, 307, 308])

@@ -12,7 +12,7 @@ from seekapi import errors
 from seekapi._transport import Policy, driver
 from seekapi._transport import transport as transport_module
 
-from .loopback import API, INPUT, OK, get, post, soon
+from .loopback import API, INPUT, OK, get, interrupt, interrupting, post, soon
 
 
 def test_two_requests_share_the_time_that_both_wait(serve, transport):
@@ -38,8 +38,9 @@ def test_two_requests_share_the_time_that_both_wait(serve, transport):
     assert len(api.requests) == 1
 
 
-def test_what_follows_uses_the_connection_of_the_background(serve, transport):
+def test_what_follows_uses_the_connection_of_the_background(serve, transport, monkeypatch):
     """Registration and push: one connection, also when the push comes a moment before the registration's answer."""
+    monkeypatch.setattr(transport_module, "WORTH_WAITING_S", 10.0)
     server = serve(lambda peer: peer.answer_all())
     storage = serve(lambda peer: peer.answer_all())
 
@@ -85,7 +86,7 @@ def test_a_slow_background_does_not_hold_up_what_follows(serve, transport, monke
     transport.start(post(server.url), soon(), API)
     transport.send(get(storage.url), soon(), INPUT)
 
-    assert transport.send(post(server.url), soon(5), API).body == b"{}"
+    assert transport.send(post(server.url), soon(), API).body == b"{}"
     assert server.connections == 2
 
 
@@ -179,15 +180,13 @@ def test_a_signal_during_both_ends_both_cleanly(serve, transport):
         raise Stop
 
     silent = serve(lambda peer: peer.wait_for_the_end(), lambda peer: peer.answer_all())
-    storage = serve(lambda peer: peer.wait_for_the_end(), lambda peer: peer.answer_all())
+    storage = serve(interrupting, lambda peer: peer.answer_all())
     previous = signal.signal(signal.SIGALRM, raise_stop)
     try:
         transport.start(post(silent.url), soon(), API)
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
         with pytest.raises(Stop):
             transport.send(get(storage.url), soon(), INPUT)
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
     transport.settle()
 
@@ -201,7 +200,7 @@ def test_a_signal_handler_may_send(serve, transport):
     silent = serve(lambda peer: peer.wait_for_the_end())
     fast = serve(lambda peer: peer.answer_all())
     called = threading.Event()
-    storage = serve(lambda peer: [peer.read_request(), called.wait(20), peer.send(OK)])
+    storage = serve(lambda peer: [peer.read_head(), interrupt(), called.wait(20), peer.send(OK)])
 
     def push(signum, frame):
         inner.append(transport.send(post(fast.url), soon(), API).body)
@@ -210,10 +209,8 @@ def test_a_signal_handler_may_send(serve, transport):
     previous = signal.signal(signal.SIGALRM, push)
     try:
         transport.start(post(silent.url), soon(), API)
-        signal.setitimer(signal.ITIMER_REAL, 0.1)
         assert transport.send(get(storage.url), soon(), INPUT).body == b"{}"
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
 
     assert inner == [b"{}"]

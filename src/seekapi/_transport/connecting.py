@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from ssl import SSLContext
 
-    from .driver import Steps
+    from .driver import Ready, Steps
     from .patience import Patience
     from .pool import Pool
     from .resolving import Address, Resolve
@@ -119,100 +119,153 @@ def _connect_any(
     """A socket connected to the first address that answers; the next one starts when the one before is slow."""
     clock = patience.clock
     limit = clock() + LONGEST_CONNECT_S
-    untried = list(addresses)
-    pending: dict[int, socket.socket] = {}
-    problem = 0
     next_start = 0.0
+    race = _Race(addresses)
     try:
-        while untried or pending:
-            if untried and (not pending or clock() >= next_start):
-                begun, problem = _begin(untried.pop(0), problem)
-                if begun is not None:
-                    pending[begun.fileno()] = begun
+        while race.is_open and clock() < limit:
+            if race.may_start(is_due=clock() >= next_start):
+                race.start_next()
                 next_start = clock() + STAGGER_S
-                if pending and meanwhile is not None:
+                if race.running and meanwhile is not None:
                     # First let the other exchanges send their SYN too.
                     yield (), clock()
                     meanwhile()
                     meanwhile = None
                 continue
-            interests = tuple((fd, WRITE) for fd in pending)
-            ready = yield from patience.wait(interests, min(limit, next_start) if untried else limit)
-            for fd, _ in ready:
-                candidate = pending.pop(fd)
-                problem = candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-                if not problem:
-                    return candidate
-                candidate.close()
-            if clock() >= limit:
-                break
+            interests = tuple((fd, WRITE) for fd in race.running)
+            ready = yield from patience.wait(interests, min(limit, next_start) if race.untried else limit)
+            winner = race.winner_among(ready)
+            if winner is not None:
+                return winner
     finally:
-        for other in pending.values():
-            other.close()
-    if untried or pending or not problem:
+        race.close()
+    if race.is_open or not race.problem:
         raise ConnectError(f"no connection to {patience.peer} within {LONGEST_CONNECT_S:g} s")
-    raise ConnectError(f"no connection to {patience.peer}: {os.strerror(problem).lower()}")
+    raise ConnectError(f"no connection to {patience.peer}: {os.strerror(race.problem).lower()}")
 
 
-def _begin(address: Address, problem: int) -> tuple[socket.socket | None, int]:
-    """A socket on its way to `address`, or None and why not."""
+class _Race:
+    """Sockets on their way to several addresses: the first one there wins, the others are closed."""
+
+    __slots__ = ("problem", "running", "untried")
+
+    def __init__(self, addresses: list[Address]) -> None:
+        self.untried = list(addresses)
+        self.running: dict[int, socket.socket] = {}
+        # Why the last one that failed did, as the system numbers it.
+        self.problem = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether somebody may still win."""
+        return bool(self.untried or self.running)
+
+    def may_start(self, *, is_due: bool) -> bool:
+        """Whether the next one starts now: when it is its time, or nobody else is running."""
+        return bool(self.untried) and (is_due or not self.running)
+
+    def start_next(self) -> None:
+        """Send the next one on its way; what the system refuses at once is out."""
+        begun, problem = _begin(self.untried.pop(0))
+        if begun is not None:
+            self.running[begun.fileno()] = begun
+        self.problem = problem or self.problem
+
+    def winner_among(self, ready: Ready) -> socket.socket | None:
+        """The first of those that are ready to be connected; those that failed are out."""
+        for fd, _ in ready:
+            candidate = self.running.pop(fd, None)
+            if candidate is None:
+                continue
+            problem = candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if not problem:
+                return candidate
+            self.problem = problem
+            candidate.close()
+        return None
+
+    def close(self) -> None:
+        """Give back the descriptors of all who are still running."""
+        for other in self.running.values():
+            other.close()
+
+
+def _begin(address: Address) -> tuple[socket.socket | None, int]:
+    """A socket on its way to `address`; or None, and why not."""
     family, where = address
     try:
         begun = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         # No IPv6 here, or no descriptors left.
-        return None, error.errno or problem
+        return None, error.errno or 0
     begun.setblocking(False)
     # Head and body leave in one buffer: holding back small segments only costs.
     begun.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     error_number = begun.connect_ex(where)
     if error_number in _IN_PROGRESS:
-        return begun, problem
+        return begun, 0
     begun.close()
     return None, error_number
 
 
 def _ask_proxy(stream: PlainStream, route: Route, patience: Patience) -> Steps[None]:
     """Have the proxy connect us through: CONNECT, and nothing but its head."""
+    status, problem = 0, "it hung up"
+    try:
+        yield from _send_all(stream, _connect_head(route), patience)
+        status = yield from _status_of_tunnel(stream, patience)
+    except SeekApiError:
+        raise
+    except http1.BadMessage:
+        problem = "its answer is not HTTP"
+    except OSError as error:
+        problem = os.strerror(error.errno or errno.EIO).lower()
+    if not status:
+        raise _of_no_use(patience, problem)
+    if not 200 <= status < 300:
+        raise ConnectError(
+            f"the proxy did not connect to {patience.peer}: HTTP {status}", retryable=status in (502, 503, 504)
+        )
+
+
+def _connect_head(route: Route) -> bytes:
     target = route.target
     host = f"[{target.host}]" if ":" in target.host else target.host
     authority = f"{host}:{target.port}"
     headers = [("Host", authority)]
     if route.via and route.via[2]:
         headers.append(("Proxy-Authorization", route.via[2]))
-    data = memoryview(http1.encode_request_head("CONNECT", authority, headers, None))
+    return http1.encode_request_head("CONNECT", authority, headers, None)
+
+
+def _send_all(stream: PlainStream, data: bytes, patience: Patience) -> Steps[None]:
+    left = memoryview(data)
+    while left:
+        sent = stream.send(left)
+        left = left[sent:]
+        if not sent:
+            yield from patience.wait(((stream.fileno(), WRITE),))
+
+
+def _status_of_tunnel(stream: PlainStream, patience: Patience) -> Steps[int]:
+    """What the proxy says to CONNECT; 0 if it hangs up instead. Raises BadMessage, ConnectError."""
     reader = http1.ResponseReader("CONNECT")
-    problem = ""
-    try:
-        while data:
-            sent = stream.send(data)
-            data = data[sent:]
-            if not sent:
-                yield from patience.wait(((stream.fileno(), WRITE),))
-        status = 0
-        while not status:
-            chunk = stream.receive(4096)
-            if chunk is None:
-                yield from patience.wait(((stream.fileno(), READ),))
-                continue
-            if not chunk:
-                break
-            reader.feed(chunk)
-            event = reader.next_event()
-            if isinstance(event, http1.ResponseHead):
-                status = event.status
-        if reader.surplus_bytes:
-            # TLS servers never speak first: these bytes are not theirs.
-            problem = "it says more than it was asked"
-    except SeekApiError:
-        raise
-    except http1.BadMessage:
-        status, problem = 0, "its answer is not HTTP"
-    except OSError as error:
-        status, problem = 0, os.strerror(error.errno or errno.EIO).lower()
-    if problem or not status:
-        raise ConnectError(f"the proxy on the way to {patience.peer} is of no use: {problem or 'it hung up'}")
-    if not 200 <= status < 300:
-        raise ConnectError(
-            f"the proxy did not connect to {patience.peer}: HTTP {status}", retryable=status in (502, 503, 504)
-        )
+    while True:
+        chunk = stream.receive(4096)
+        if chunk is None:
+            yield from patience.wait(((stream.fileno(), READ),))
+            continue
+        if not chunk:
+            return 0
+        reader.feed(chunk)
+        event = reader.next_event()
+        if isinstance(event, http1.ResponseHead):
+            break
+    if reader.surplus_bytes:
+        # TLS servers never speak first: these bytes are not theirs.
+        raise _of_no_use(patience, "it says more than it was asked")
+    return event.status
+
+
+def _of_no_use(patience: Patience, problem: str) -> ConnectError:
+    return ConnectError(f"the proxy on the way to {patience.peer} is of no use: {problem}")

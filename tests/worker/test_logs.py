@@ -16,6 +16,7 @@ import pytest
 
 import seekapi
 from seekapi import Fail
+from seekapi._backends import fixtures
 from seekapi._redaction import Redactor
 from seekapi._worker import log_lines, log_records, logs
 from worker.conftest import TOKEN, LambdaContext
@@ -216,6 +217,20 @@ def test_a_record_is_one_line_of_json_where_that_is_asked_for(stderr, run_log, m
     assert failure["seekapi_code"] == "WORKER_ERROR"
     assert failure["traceback"].startswith("Traceback (most recent call last):\n  File ")
     assert (without["job_uuid"], without["attempt"]) == (None, None)
+
+
+def test_what_a_backend_warns_of_is_a_record_like_any_other(stderr, run_log, monkeypatch, tmp_path):
+    """In the format that is asked for, with the ids of its run."""
+    monkeypatch.setenv("AWS_LAMBDA_LOG_FORMAT", "JSON")
+    path = tmp_path / "fixtures.json"
+    path.write_text('{"inputs": {}}')
+
+    with run_log:
+        fixtures.has_input(str(path))
+
+    (said,) = lines_of(stderr)
+    assert (said["level"], said["logger"], said["job_uuid"]) == ("WARNING", "seekapi", "job-12345678")
+    assert '"inputs" is ignored' in said["message"]
 
 
 @pytest.mark.parametrize(

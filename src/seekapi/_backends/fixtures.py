@@ -100,12 +100,10 @@ def _read(path: str) -> dict[str, Any]:
     found = _load(path)
     warning = _warning(path, found)
     if warning and warning not in _given:
-        import logging
-        from contextlib import suppress
+        from . import warn
 
         _given.add(warning)
-        with suppress(Exception):  # a closed stderr is no reason to lose a job
-            logging.getLogger("seekapi").warning("%s", warning)
+        warn(warning)
     return found
 
 

@@ -135,11 +135,9 @@ def _limit(max_bytes: int) -> str:
 def _warn_of_plain_http(url: str) -> None:
     authority = url[7:].partition("/")[0].rpartition("@")[2] if url[:7].lower() == "http://" else ""
     if authority and not authority.startswith(("127.", "localhost", "[::1]")):
-        import logging
-        from contextlib import suppress
+        from . import warn
 
-        with suppress(Exception):  # a closed stderr is no reason to lose a job
-            logging.getLogger("seekapi").warning("the job input is fetched over plain http: all on the way can read it")
+        warn("the job input is fetched over plain http: all on the way can read it")
 
 
 def _judge(response: Response) -> InputFetchError | None:

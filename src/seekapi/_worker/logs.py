@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
-from .. import errors
+from .. import _backends, errors
 from .._protocol import envelopes
 from .frames import open_to_interrupts
 
@@ -122,6 +122,9 @@ def current() -> RunLog | None:
 def warn(message: str, *details: object) -> None:
     """One line for the person who reads the log. Never raises."""
     _say("warning", message, details)
+
+
+_backends.warn = warn
 
 
 def inform(message: str, *details: object) -> None:

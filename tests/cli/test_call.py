@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from client.dev_server import INPUT_SCHEMA, KEY, DevServer, dev_server
 from client.service import Service
-from command import LIMIT_S, command, environ, seekapi
+from command import LIMIT_S, Screenful, command, environ, needs_a_terminal, on_a_terminal, seekapi
 
 import seekapi as package
 from seekapi._cli import platform
@@ -85,6 +86,45 @@ def test_a_result_moves_no_cursor(server, tmp_path):
 
     assert json.loads(done.stdout) == value
     assert done.stdout.removesuffix("\n").isprintable() and "größer" in done.stdout
+
+
+def test_a_result_is_json_in_any_encoding(server, tmp_path):
+    """What stdout cannot hold is escaped as JSON has it, and not as Python does."""
+    value = {"größer": "你好 \U0001f600"}
+
+    def act(worker):
+        package.push_data(worker.context, value)
+        worker.end()
+
+    thread = worker_does(server, act)
+    done = seekapi("call", '{"name": "world"}', "--url", server.url, cwd=tmp_path, PYTHONIOENCODING="latin-1")
+    thread.join()
+
+    assert json.loads(done.stdout) == value
+
+
+@needs_a_terminal
+@pytest.mark.parametrize("columns", [80, 24, 5])
+def test_a_bar_leaves_nothing_behind(server, tmp_path, columns):
+    """However narrow the terminal: a line that wraps cannot be taken back."""
+
+    def act(worker):
+        worker.progress(3, 10, "你好 a long message " * 9)
+        worker.end()
+
+    thread = worker_does(server, act)
+    with open(tmp_path / "out.json", "w") as out:
+        raw = on_a_terminal(
+            "call", '{"name": "world"}', "--url", server.url, cwd=tmp_path, columns=columns, stdout=out.fileno()
+        )
+    thread.join()
+    bar, _, _ = raw.partition("completed")
+    final = Screenful(columns)
+    final.write(bar)
+
+    assert "30 %" in bar or columns == 5
+    assert "".join(final.shown).strip() == ""
+    assert not final.has_wrapped
 
 
 @pytest.mark.parametrize("how", ["argument", "file", "stdin"])
@@ -190,6 +230,25 @@ def test_ctrl_c_cancels_the_job(server, tmp_path):
     assert "started" in line
     assert process.returncode == 130
     assert "is cancelled" in talk and "Traceback" not in talk
+
+
+def test_ctrl_c_while_it_is_submitted_says_that_it_may_have_been(tmp_path):
+    """Nobody knows the id yet: nothing can be cancelled, and the person has to look."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(LIMIT_S)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = subprocess.Popen(
+            command("call", "{}", "--url", url), cwd=tmp_path, env=environ(), stderr=subprocess.PIPE, text=True
+        )
+        connection, _ = silent.accept()
+        with connection:
+            connection.settimeout(LIMIT_S)
+            assert connection.recv(4).startswith(b"POST")
+            process.send_signal(signal.SIGINT)
+            _, talk = process.communicate(timeout=LIMIT_S)
+
+    assert process.returncode == 130
+    assert talk == f"seekapi: interrupted; the job may have been submitted already: `seekapi jobs list --url {url}`\n"
 
 
 def test_an_input_that_is_refused_lists_every_problem(tmp_path):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from command import LIMIT_S, command, environ, seekapi
+from command import LIMIT_S, command, environ, on_a_terminal, seekapi
 
 import seekapi as package
 from seekapi._cli import main, terminal
@@ -198,27 +198,22 @@ def test_colour_is_for_terminals_that_want_it(variables, is_coloured, write_work
     assert ("\x1b[32mcompleted\x1b[0m" in shown) is is_coloured
 
 
-def on_a_terminal(*arguments: object, cwd, **variables: str) -> str:
-    """What a terminal gets to see of a command, both streams."""
-    import pty
-
-    ours, theirs = pty.openpty()
-    try:
-        process = subprocess.Popen(
-            command(*arguments), cwd=cwd, env=environ(**variables), stdin=theirs, stdout=theirs, stderr=theirs
-        )
-    finally:
-        os.close(theirs)
-    shown = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            shown += chunk
-    except OSError:
-        pass  # Linux says EIO when the last writer has left
-    finally:
-        os.close(ours)
-    process.wait(LIMIT_S)
-    return shown.decode()
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [
+        ("four", 4, "four"),
+        ("fives", 4, "fiv…"),
+        ("你好", 4, "你好"),
+        ("你好吗", 5, "你好…"),
+        ("你好吗", 4, "你…"),
+        ("e\u0301e\u0301", 2, "e\u0301e\u0301"),
+        ("你", 1, "…"),
+    ],
+)
+def test_a_text_is_cut_to_columns(text, width, shown):
+    """Of which some letters take two, and some none."""
+    assert terminal.cut(text, width) == shown
+    assert terminal.cells(shown) <= width
 
 
 def test_all_of_it_is_a_hundred_per_cent_and_less_is_not():

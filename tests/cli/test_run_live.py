@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import struct
 import subprocess
 import sys
 
 import pytest
-from command import LIMIT_S, command, environ, outcome, seekapi
+from command import LIMIT_S, Screenful, command, environ, needs_a_terminal, on_a_terminal, outcome, seekapi
 
 from seekapi._cli import records, screen, terminal
-
-needs_a_terminal = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 
 TELLING = """
     import time
@@ -30,61 +26,6 @@ TELLING = """
             time.sleep(0.2)
         return number
 """
-
-
-class Screenful:
-    """What a terminal shows of a text: `\\r` goes to the beginning of the line, the rest writes over what is there."""
-
-    def __init__(self, columns: int) -> None:
-        self.lines = [""]
-        self.columns = columns
-        self.has_wrapped = False
-        self._at = 0
-
-    def write(self, text: str) -> None:
-        for c in re.sub(r"\x1b\[\d*m", "", text):
-            if c == "\r":
-                self._at = 0
-            elif c == "\n":
-                self.lines.append("")
-            else:
-                line = self.lines[-1].ljust(self._at)
-                self.lines[-1] = line[: self._at] + c + line[self._at + 1 :]
-                self._at += 1
-                self.has_wrapped = self.has_wrapped or self._at > self.columns
-
-    @property
-    def shown(self) -> list[str]:
-        return [line.rstrip() for line in self.lines]
-
-
-def on_a_terminal(*arguments: object, cwd, columns: int = 80, stdout=None, **variables: str) -> str:
-    """What a terminal of so many columns gets to see of a command."""
-    import fcntl
-    import pty
-    import termios
-
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    with subprocess.Popen(
-        command(*arguments),
-        cwd=cwd,
-        env=environ(**{"TERM": "xterm", **variables}),
-        stdin=theirs,
-        stdout=stdout or theirs,
-        stderr=theirs,
-    ) as process:
-        os.close(theirs)
-        shown = b""
-        try:
-            while chunk := os.read(ours, 65536):
-                shown += chunk
-        except OSError:
-            pass  # Linux says EIO when the last writer has left
-        finally:
-            os.close(ours)
-        process.wait(LIMIT_S)
-    return shown.decode()
 
 
 @needs_a_terminal
@@ -351,6 +292,8 @@ def test_a_record_that_never_ends_is_output():
         ({"done": 12, "total": 10}, 40, "[########################] 100 %  12/10"),
         ({"done": 0, "total": 0}, 40, "0/0"),
         ({"done": 7}, 40, "7"),
+        ({"done": "7", "total": 10}, 40, ""),
+        ({"total": 10}, 40, ""),
         ({"done": 0.5, "total": 1.5, "message": "\x1b[2J"}, 40, "[###--------]  33 %  0.5/1.5  \\x1b[2J"),
     ],
 )

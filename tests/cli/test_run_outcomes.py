@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import outcome, seekapi
+from command import LIMIT_S, outcome, seekapi
 
 EVERYTHING = """
     from seekapi import charge, create_context, push_data, push_file, run
@@ -668,7 +668,7 @@ def is_gone(pid: int) -> bool:
     """Whether no such process runs; one that only waits to be collected by init counts as gone."""
     import time
 
-    for _ in range(100):
+    for _ in range(20 * LIMIT_S):
         try:
             os.kill(pid, 0)
             with open(f"/proc/{pid}/stat", encoding="utf-8") as file:

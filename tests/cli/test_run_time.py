@@ -52,10 +52,10 @@ def test_a_handler_that_hangs_does_not_hang_the_command(body, write_worker, tmp_
             {body}
     """)
 
-    told = outcome("worker.py", "--timeout", "0.3", cwd=tmp_path)
+    told = outcome("worker.py", "--timeout", "1", cwd=tmp_path)
 
     assert (told["status"], told["exit_code"], told["error"]["code"]) == ("timeout", 5, "TIMEOUT")
-    assert "deadline of 0.3 s" in told["error"]["message"]
+    assert "deadline of 1 s" in told["error"]["message"]
     assert [push["data"] for push in told["pushes"]] == ["kept"]
 
 
@@ -105,12 +105,12 @@ def test_importing_is_not_counted(write_worker, tmp_path):
     """As on Lambda, the handler's time starts when it is called."""
     write_worker("""
         import time
-        time.sleep(0.5)
+        time.sleep(1.1)
         def handler(event, context):
             return context.get_remaining_time_in_millis()
     """)
 
-    assert 0 < outcome("worker.py", "--timeout", "0.4", cwd=tmp_path)["returned"] <= 400
+    assert 0 < outcome("worker.py", "--timeout", "1", cwd=tmp_path)["returned"] <= 1000
 
 
 def test_an_import_that_hangs_is_no_timeout_of_the_handler(write_worker, tmp_path, monkeypatch):
@@ -234,6 +234,7 @@ def test_a_handler_that_swallows_the_interrupt_is_ended_after_the_grace(number, 
     from seekapi._cli import handler_process, supervisor, verdict
 
     monkeypatch.setattr(supervisor, "CLEAN_UP_S", 0.4)
+    monkeypatch.setattr(supervisor, "TELL_WHERE_S", LIMIT_S)
     monkeypatch.chdir(tmp_path)
     write_worker(f"""
         import os, time
@@ -273,7 +274,8 @@ def interrupted(folder, *numbers, at=("ready",), spaced=False) -> tuple[int, dic
                 talk += line
             if spaced:
                 time.sleep(2 * supervisor.SAME_SIGNAL_S)
-            for number in numbers:
+            # Several are there at once, however busy the machine is.
+            for number in (signal.SIGSTOP, *numbers, signal.SIGCONT) if len(numbers) > 1 else numbers:
                 process.send_signal(number)
         out, rest = process.communicate(timeout=LIMIT_S)
     return process.returncode, json.loads(out), talk + rest
@@ -306,7 +308,7 @@ def test_a_handler_whose_command_was_killed_ends_at_its_deadline(write_worker, t
     """kill -9 leaves nobody to hold the time; the handler's process holds its own."""
     write_worker(HANGING)
 
-    with started("run", "worker.py", "--timeout", "0.3", cwd=tmp_path) as process:
+    with started("run", "worker.py", "--timeout", "2", cwd=tmp_path) as process:
         pid = int(process.stderr.readline().split()[1])
         process.kill()
         process.communicate(timeout=LIMIT_S)

@@ -71,10 +71,11 @@ class Worker:
 
     def log(self, message: str, source: str = "stdout", **more: str) -> None:
         line = {"source": source, "level": "INFO", "message": message, **more}
-        self._platform.store.submit(lambda tx: changes.log(tx, self.attempt, line)).result(10)
+        self._platform.store.submit(lambda tx: tx.event(self.attempt, "log", line)).result(10)
 
-    def progress(self, done: int, total: int) -> None:
-        self._platform.store.submit(lambda tx: changes.progress(tx, self.attempt, done, total, "on it")).result(10)
+    def progress(self, done: int, total: int, message: str = "on it") -> None:
+        said = {"done": done, "total": total, "message": message}
+        self._platform.store.submit(lambda tx: tx.event(self.attempt, "progress", said)).result(10)
 
     def end(self, error: dict[str, Any] | None = None) -> None:
         ok = error is None

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 DEFAULT_TIMEOUT_S = 600.0
 # How long a Ctrl-C waits for the platform to be told.
 CANCEL_S = 2.0
-PROGRESS_PERIOD_S = 0.1
 
 EXAMPLES = """\
 examples:
@@ -71,6 +70,9 @@ def _call(client: Client, arguments: argparse.Namespace) -> int:
         job = client.jobs.submit(arguments.input, idempotency_key=arguments.key)
     except InvalidRequestError as error:
         return platform.refused_input(error)
+    except KeyboardInterrupt:
+        terminal.say(f"interrupted; the job may have been submitted already: `seekapi jobs list --url {client.url}`")
+        raise
     if arguments.detach:
         terminal.show(json.dumps(job.raw) if arguments.json else terminal.printable(job.id))
         return exit_codes.OK
@@ -168,34 +170,25 @@ def _last_words(result: JobResult, seconds: float, *, is_over: bool) -> str:
 
 
 class Watcher:
-    """Shows events on stderr: log lines as they are, progress as one line that is written over, for a terminal only."""
+    """Shows events on stderr: log lines as they are, progress as a bar, for a terminal only."""
 
     def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
-        self._next_at = 0.0
-        self._is_drawn = False
+        from . import screen
+
+        self._screen = screen.Screen()
 
     def show(self, event: JobEvent) -> None:
         """One event."""
         if event.kind == "submitted" and event.data.get("platform_only") is True:
             terminal.say("this platform runs no worker: the job waits until one of your own takes it")
         elif event.kind == "log":
-            self._wipe()
-            terminal.talk(f"{log_line(event)}\n")
-        elif event.kind == "progress" and self._is_terminal and time.monotonic() >= self._next_at:
-            self._next_at = time.monotonic() + PROGRESS_PERIOD_S
-            self._wipe()
-            terminal.talk(terminal.cut(terminal.printable(_progress(event)), terminal.width(sys.stderr) - 1))
-            self._is_drawn = True
+            self._screen.say(f"{log_line(event)}\n")
+        elif event.kind == "progress":
+            self._screen.show_progress(event.data)
 
     def end(self) -> None:
-        """Leave no half line behind."""
-        self._wipe()
-
-    def _wipe(self) -> None:
-        if self._is_drawn:
-            terminal.talk("\r\x1b[K")
-            self._is_drawn = False
+        """Leave nothing of the bar behind."""
+        self._screen.close()
 
 
 def log_line(event: JobEvent) -> str:
@@ -208,12 +201,3 @@ def log_line(event: JobEvent) -> str:
 def _indented(text: str, columns: int) -> str:
     """`text`, escaped; its later lines begin where no line of ours does."""
     return terminal.printable(text, keep="\n").replace("\n", "\n" + " " * columns)
-
-
-def _progress(event: JobEvent) -> str:
-    done, total = event.data.get("done"), event.data.get("total")
-    share = f"{done}/{total}" if isinstance(total, (int, float)) else f"{done}"
-    percent = ""
-    if isinstance(done, (int, float)) and isinstance(total, (int, float)) and total > 0:
-        percent = f" {terminal.percent(done, total)} %"
-    return f"{share}{percent}  {event.text}".rstrip()

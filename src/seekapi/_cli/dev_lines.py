@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # Said of the worker, and not of a job.
 WORKER = "worker"
-_SHOWN = frozenset(("called", "ended", "status", "retry", "fault", "log"))
+_SHOWN = frozenset(("called", "ended", "status", "fault", "log"))
 _SHOWN_WITHOUT_WORKER = _SHOWN | {"submitted"}
 # What the protocol calls otherwise than people do.
 _WORDS = {"processing": "running", "error": "failed"}
@@ -126,9 +126,6 @@ class Lines:
         if isinstance(error, dict):
             return _WORDS.get(status, status), terminal.RED, f"{error['code']}: {error['message']}"
         return _WORDS.get(status, status), "", str(data.get("reason") or f"by {data.get('by', 'the platform')}")
-
-    def _retry(self, event: Event, data: dict[str, Any]) -> tuple[str, str, str]:
-        return "retry", "", str(data.get("reason", ""))
 
     def _fault(self, event: Event, data: dict[str, Any]) -> tuple[str, str, str]:
         return "fault", "", f"{data.get('operation')} {data.get('name')}: {data.get('title')}"

@@ -1,4 +1,4 @@
-"""What a person sees on stderr while a handler runs: its output, the log, and on a terminal how far it is.
+"""What a person sees on stderr while a job runs: its output, the log, and on a terminal how far it is.
 
 The bar is one line, the last one. Whatever else is shown takes its place, and it comes back below.
 """
@@ -48,8 +48,7 @@ class Screen:
         """One record of the log. Returns what was shown of it, without colours."""
         progress = record.fields.get(logs.PROGRESS)
         if isinstance(progress, dict):
-            self.progress = progress
-            self.tick()
+            self.show_progress(progress)
             return ""
         if record.is_heard:
             return ""
@@ -64,6 +63,11 @@ class Screen:
         else:
             self._show(f"{begun}{painted} {rest}\n")
         return f"{begun}{front} {rest}\n"
+
+    def show_progress(self, progress: dict[str, Any]) -> None:
+        """How far it is now: `done`, `total`, `message`."""
+        self.progress = progress
+        self.tick()
 
     @property
     def wants_tick(self) -> bool:
@@ -109,6 +113,8 @@ def bar_of(progress: Mapping[str, Any], columns: int) -> str:
     """How far a job is, in less than `columns`: `[#####-----]  50 %  5/10  fetching`."""
     room = columns - 1
     done, total = _number(progress.get("done")), _number(progress.get("total"))
+    if done is None:
+        return ""
     share = min(1.0, done / total) if total else None
     percent = f"{terminal.percent(done, total)} %" if total else ""
     counts = f"{done:.10g}" if total is None else f"{done:.10g}/{total:.10g}"
@@ -124,7 +130,7 @@ def bar_of(progress: Mapping[str, Any], columns: int) -> str:
         filled = int(share * width)
         shown = f"[{'#' * filled}{'-' * (width - filled)}] {shown}"
     left = room - len(shown) - 2
-    return f"{shown}  {terminal.cut_cells(message, left)}" if message and left > 1 else shown
+    return f"{shown}  {terminal.cut(message, left)}" if message and left > 1 else shown
 
 
 def _text_of(fields: Mapping[str, Any]) -> tuple[str, str]:

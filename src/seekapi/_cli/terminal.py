@@ -39,8 +39,13 @@ def prepare_streams() -> None:
 
 
 def json_text(value: object) -> str:
-    """`value` as JSON in one line; what `printable` would escape is escaped here as JSON does it."""
+    """`value` as JSON in one line; what `printable` would escape, or stdout cannot hold, is escaped as JSON does it."""
     text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        # The stream would escape it as Python does (`\xe4`), which is no JSON.
+        text = json.dumps(value)
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
@@ -121,8 +126,17 @@ def width(stream: TextIO) -> int:
 
 
 def cut(text: str, width: int) -> str:
-    """`text` in at most `width` characters."""
-    return text if len(text) <= width else f"{text[: max(1, width - 1)]}…"
+    """`text` in at most `width` columns."""
+    if text.isascii():
+        return text if len(text) <= width else f"{text[: max(0, width - 1)]}…"
+    used = end = 0
+    for index, c in enumerate(text):
+        used += cells(c)
+        if used > width:
+            return f"{text[:end]}…"
+        if used < width:
+            end = index + 1
+    return text
 
 
 def labelled(label: str, text: str, stream: TextIO) -> str:
@@ -155,15 +169,6 @@ def cells(text: str) -> int:
     from unicodedata import combining, east_asian_width
 
     return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def cut_cells(text: str, width: int) -> str:
-    """`text` in at most `width` columns."""
-    if cells(text) <= width:
-        return text
-    while text and cells(text) >= width:
-        text = text[:-1]
-    return f"{text}…"
 
 
 def size(size_bytes: int) -> str:

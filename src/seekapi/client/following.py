@@ -128,11 +128,15 @@ class _Watch:
         self._pause_s = min(LONGEST_PAUSE_S, self._pause_s * PAUSE_GROWTH)
 
     def _may_pass(self, error: DeliveryError) -> bool:
-        if self._answered_at is None or not error.retryable:
-            # No time left is our own doing, and no trouble of the service's.
-            return self._answered_at is not None and self._caller.clock() >= self._deadline
+        """Whether to go on: only with a service that has answered before, and not for ever."""
+        if self._answered_at is None:
+            return False
+        now = self._caller.clock()
+        if not error.retryable:
+            # No time left is our own doing, and no trouble of the service's: pause() says so.
+            return now >= self._deadline
         # Who says when to come back is busy, not gone.
-        return _asked_pause_s(error) is not None or self._caller.clock() - self._answered_at < BORNE_S
+        return _asked_pause_s(error) is not None or now - self._answered_at < BORNE_S
 
 
 def _asked_pause_s(trouble: DeliveryError | None) -> float | None:

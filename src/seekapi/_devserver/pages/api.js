@@ -33,6 +33,9 @@ function reason(status, value) {
 
 const job = (id) => `${platform.prefix}/jobs/${encodeURIComponent(id)}`;
 
+/** So many events are in one answer, unless there are no more. */
+export const MOST_EVENTS = 1000;
+
 export const api = {
   about: () => send("GET", "/about"),
   worker: () => send("GET", "/worker"),
@@ -40,7 +43,7 @@ export const api = {
   submit: (input) => send("POST", `${platform.prefix}/jobs`, input),
   job: (id) => send("GET", job(id)),
   result: (id) => send("GET", `${job(id)}/result`),
-  events: (id, after) => send("GET", `${job(id)}/events?after=${after}&limit=500`),
+  events: (id, after) => send("GET", `${job(id)}/events?after=${after}&limit=${MOST_EVENTS}`),
   cancel: (id) => send("POST", `${job(id)}/cancel`, {}),
   rerun: (id, input) => send("POST", `${job(id)}/rerun`, input === undefined ? {} : { request_payload: input }),
   faults: () => send("GET", "/faults"),

@@ -37,12 +37,15 @@ export function tell(text) {
   noticeTimer = setTimeout(() => (notice.hidden = true), 6000);
 }
 
+/** As people say it; never less than nothing, though the clock may have been set back meanwhile. */
 export function duration(seconds) {
   if (!Number.isFinite(seconds)) return "";
-  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const milliseconds = Math.round(Math.max(0, seconds) * 1000);
+  if (milliseconds < 1000) return `${milliseconds} ms`;
+  if (milliseconds < 59_950) return `${(milliseconds / 1000).toFixed(1)} s`;
+  const whole = Math.round(milliseconds / 1000);
+  const minutes = Math.floor(whole / 60);
+  return minutes < 60 ? `${minutes} min ${whole % 60} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 export function size(bytes) {
@@ -58,7 +61,33 @@ export function size(bytes) {
 }
 
 export function clockTime(epochSeconds) {
-  return new Date(epochSeconds * 1000).toLocaleTimeString([], { hour12: false });
+  return new Date(epochSeconds * 1000).toLocaleTimeString([], { hourCycle: "h23" });
+}
+
+/** When something was, as an element: the time of the day, with its date in front unless that is today. */
+export function moment(epochSeconds) {
+  const date = new Date(epochSeconds * 1000);
+  const day = `${date.getFullYear()}-${twoDigits(date.getMonth() + 1)}-${twoDigits(date.getDate())}`;
+  const isToday = date.toDateString() === new Date().toDateString();
+  return el("time", { datetime: date.toISOString(), title: date.toISOString() }, isToday ? "" : `${day} `, clockTime(epochSeconds));
+}
+
+const twoDigits = (number) => String(number).padStart(2, "0");
+
+/** `work`, never twice at once: asked for while it goes on, it is done once more after that. It does not throw. */
+export function oneAtATime(work) {
+  let isWorking = false;
+  let isWanted = false;
+  return async () => {
+    isWanted = true;
+    if (isWorking) return;
+    isWorking = true;
+    while (isWanted) {
+      isWanted = false;
+      await work();
+    }
+    isWorking = false;
+  };
 }
 
 const SHOWN_STATUS = { processing: "running", error: "failed" };

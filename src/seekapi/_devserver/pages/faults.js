@@ -24,12 +24,14 @@ export async function refresh() {
 }
 
 function draw({ names, armed }) {
+  const focused = panel.contains(document.activeElement) ? document.activeElement.dataset.fault ?? "" : null;
   const isArmed = (known) => armed.some(({ name, operation }) => name === known.fault && operation === known.operation);
   fill(panel, el("p", {}, "Armed once, for the next job that comes by:"), el("p", { class: "tools" },
     names.map((known) => el("button", {
       type: "button", "aria-pressed": String(isArmed(known)), "data-fault": known.name, click: () => change(api.arm(known.name)),
     }, visible(known.title))),
     armed.length > 0 ? el("button", { type: "button", click: () => change(api.disarm()) }, "Disarm all") : null)); // prettier-ignore
+  if (focused !== null) (panel.querySelector(`[data-fault="${focused}"]`) ?? panel.querySelector("button")).focus();
 }
 
 async function change(work) {

@@ -12,6 +12,7 @@ export function openForm(title, value, send = api.submit) {
   const problem = el("p", { class: "problem", role: "alert" });
   const place = el("div");
   let read = () => value;
+  let isSending = false;
 
   function asJson(current) {
     const area = el("textarea", { rows: 12, spellcheck: "false", "aria-label": "Input as JSON" });
@@ -36,6 +37,7 @@ export function openForm(title, value, send = api.submit) {
     try {
       const current = read();
       const isJson = toggle.textContent === "as JSON";
+      problem.textContent = "";
       (isJson ? asJson : asFields)(current);
       toggle.textContent = isJson ? "as form" : "as JSON";
     } catch (error) {
@@ -45,6 +47,8 @@ export function openForm(title, value, send = api.submit) {
 
   async function submit(event) {
     event.preventDefault();
+    if (isSending) return;
+    isSending = true;
     try {
       problem.textContent = "";
       const job = await send(read());
@@ -52,6 +56,8 @@ export function openForm(title, value, send = api.submit) {
       location.hash = `#/jobs/${encodeURIComponent(job.job_id)}`;
     } catch (error) {
       problem.textContent = error.message;
+    } finally {
+      isSending = false;
     }
   }
 

@@ -1,36 +1,52 @@
 // One job: what came in, what happened when, what came out, and why it failed.
 
-import { api, curl, filePath, platform } from "./api.js";
-import { badge, clockTime, duration, el, fill, size, tell, visible } from "./dom.js";
+import { api, curl, MOST_EVENTS, platform } from "./api.js";
+import { badge, duration, el, fill, moment, oneAtATime, shownStatus, tell, visible } from "./dom.js";
 import { openForm } from "./form.js";
+import { attempts, bar, files, logLine, plural, timelineItem, troubles } from "./job_parts.js";
 import { listen } from "./live.js";
 import { copy, quoted, tree } from "./tree.js";
 
 const FINAL = ["completed", "error", "cancelled"];
 const MOST_LOG_LINES = 2000;
+// So many outputs are shown, and so many more each time that one asks for them.
+const OUTPUTS = 50;
 const REFRESH_MS = 250;
-const SHOWN_IMAGES = ["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"];
 
 /** Show job `id` in `main`; returns what ends it, and what the keyboard does here. */
 export function showJob(main, id) {
   const view = { head: el("div", { class: "job-head" }), bars: el("div", { class: "bars" }), error: el("div") };
+  const page = el("div", { hidden: true });
+  const absent = el("div");
   const parts = Object.fromEntries(["timeline", "input", "output", "files", "log", "attempts"].map((n) => [n, el("div")]));
   const section = (name, title) => el("section", { "aria-label": title }, el("h2", {}, title), parts[name]);
-  fill(main, view.head, view.bars, view.error, el("div", { class: "columns" },
+  fill(main, absent, page);
+  fill(page, view.head, view.bars, view.error, el("div", { class: "columns" },
     el("div", {}, section("input", "Input"), section("output", "Output"), section("files", "Files")),
     el("div", {}, section("timeline", "Timeline"), section("log", "Log"), section("attempts", "Attempts")))); // prettier-ignore
 
-  const log = el("div", { class: "log", role: "log", tabindex: 0 });
-  const timeline = el("ol", { class: "timeline" });
-  fill(parts.log, log);
+  const title = el("h2");
+  const cancelButton = el("button", { type: "button", class: "danger", click: cancel, title: "c" }, "Cancel");
+  const earlier = el("p", { class: "empty", hidden: true });
+  const log = el("div", { class: "log", role: "log", "aria-label": "Lines", tabindex: 0 });
+  const timeline = el("ol", { class: "timeline", "aria-label": "Events", tabindex: 0 });
+  const outputs = el("ol", { class: "pushes" });
+  const noOutput = el("p", { class: "empty" }, "nothing was pushed");
+  const moreOutputs = el("button", { type: "button", click: () => ((state.wanted += OUTPUTS), drawOutputs()) });
+  fill(view.head, title, el("p", { class: "tools" },
+    el("button", { type: "button", click: rerun, title: "r" }, "Rerun"),
+    el("button", { type: "button", click: edit, title: "e" }, "Edit and rerun"), cancelButton)); // prettier-ignore
+  fill(parts.log, earlier, log);
   fill(parts.timeline, timeline);
+  fill(parts.output, noOutput, outputs, moreOutputs);
 
-  const state = { job: null, result: null, events: [], drawn: 0, next: 0, progress: null };
+  // `undrawn` are events; `next` is where those after them begin, `first` and `called` are moments of those before.
+  const state = { job: null, result: null, undrawn: [], next: 0, first: null, called: null, progress: null, lines: 0, wanted: OUTPUTS };
   let timer = 0;
   let clock = 0;
   let isEnded = false;
 
-  async function load() {
+  const load = oneAtATime(async () => {
     try {
       const [job, result] = await Promise.all([api.job(id), api.result(id)]);
       Object.assign(state, { job, result });
@@ -38,29 +54,33 @@ export function showJob(main, id) {
         const found = await api.events(id, state.next);
         take(found.events);
         state.next = found.next;
-        if (found.events.length === 0) break;
+        if (found.events.length < MOST_EVENTS || isEnded) break;
       }
       if (!isEnded) draw();
     } catch (error) {
       if (isEnded) return;
       if (state.job) return tell(error.message);
-      fill(main, el("p", { class: "empty" }, visible(error.message)), el("a", { href: "#/" }, "All jobs"));
+      fill(absent, el("p", { class: "empty" }, visible(error.message)), el("a", { href: "#/" }, "All jobs"));
     }
-  }
+  });
 
   function take(events) {
     for (const event of events) {
+      state.first ??= event.at;
+      if (event.kind === "called") state.called = event.at;
       if (event.kind === "progress") state.progress = event.data;
-      state.events.push(event);
+      else state.undrawn.push(event);
     }
   }
 
   function draw() {
-    drawOnce(view.head, state.job.status, head);
+    fill(absent);
+    page.hidden = false;
+    drawOnce(title, state.job.status, head);
     drawBars();
-    drawOnce(view.error, [state.result.error, state.job.warnings], troubles);
+    drawOnce(view.error, [state.result.error, state.job.warnings], () => troubles(state.result.error, state.job.warnings ?? []));
     drawOnce(parts.input, state.job.request_payload, () => tree(state.job.request_payload, { "copy as curl": submitAgain }));
-    drawOnce(parts.output, state.result.pushes, () => output(state.result.pushes, fetchResult));
+    drawOutputs();
     drawOnce(parts.files, state.result.files, () => files(state.result.files));
     drawOnce(parts.attempts, state.result.attempts, () => attempts(state.result.attempts));
     drawNewEvents();
@@ -77,15 +97,9 @@ export function showJob(main, id) {
 
   function head() {
     const { job } = state;
-    const isFinal = FINAL.includes(job.status);
-    const id = el("code", {}, visible(job.job_id));
-    const buttons = [
-      el("button", { type: "button", click: rerun, title: "r" }, "Rerun"),
-      el("button", { type: "button", click: edit, title: "e" }, "Edit and rerun"),
-      isFinal ? null : el("button", { type: "button", class: "danger", click: cancel, title: "c" }, "Cancel"),
-    ];
-    document.title = `${job.status} ${job.job_id.slice(0, 8)}`;
-    return [el("h2", {}, badge(job.status), " ", id), el("p", { class: "tools" }, buttons)];
+    cancelButton.hidden = FINAL.includes(job.status);
+    document.title = `${shownStatus(job.status)} ${job.job_id.slice(0, 8)}`;
+    return [badge(job.status), " ", el("code", {}, visible(job.job_id))];
   }
 
   function drawBars() {
@@ -94,7 +108,7 @@ export function showJob(main, id) {
     const bars = [];
     if (attempt) {
       // The handler's time begins when it is called; until then its process starts.
-      const began = state.events.findLast(({ kind }) => kind === "called")?.at ?? attempt.started_at;
+      const began = state.called ?? attempt.started_at;
       const until = attempt.ended_at ?? Date.now() / 1000;
       const limit = attempt.deadline_at ? attempt.deadline_at - began : null;
       const used = Math.max(0, until - began);
@@ -108,32 +122,33 @@ export function showJob(main, id) {
     const charged = result.metered_event_count;
     const counts = [plural(result.pushes.length, "push", "pushes"), plural(result.files.length, "file", "files")];
     const shown = `${result.next ? "at least " : ""}${counts.join(", ")}`;
-    bars.push(el("p", {}, `${shown}, ${charged} charged, submitted ${job.registered_datetime}`));
+    bars.push(el("p", {}, `${shown}, ${charged} charged, submitted `, moment(Date.parse(job.registered_datetime) / 1000)));
     fill(view.bars, bars);
   }
 
-  function troubles() {
-    const { error } = state.result;
-    const warnings = state.job.warnings ?? [];
-    return [warnings.map((text) => el("p", { class: "warning" }, visible(text))), error && el(
-      "div", { class: "failure" },
-      el("p", {}, el("strong", {}, visible(error.code)), " ", visible(error.message)),
-      error.where ? el("p", {}, el("code", {}, visible(error.where)), " ", el("code", {}, visible(error.line ?? ""))) : null,
-      error.traceback ? el("pre", {}, visible(error.traceback)) : null,
-    )]; // prettier-ignore
+  // What was pushed stays pushed, and what has happened stays as it is: only what is new is added.
+  function drawOutputs() {
+    const { pushes } = state.result;
+    const fresh = pushes.slice(outputs.childElementCount, state.wanted);
+    outputs.append(...fresh.map((push) => el("li", {}, tree(push.data, { "copy as curl": fetchResult }))));
+    noOutput.hidden = pushes.length > 0;
+    moreOutputs.hidden = pushes.length <= state.wanted;
+    moreOutputs.textContent = `${pushes.length - state.wanted} more`;
   }
 
-  // What has happened stays as it is: only what is new is added.
   function drawNewEvents() {
-    const first = state.events[0]?.at ?? 0;
-    const wasAtEnd = log.scrollTop + log.clientHeight >= log.scrollHeight - 4;
-    for (; state.drawn < state.events.length; state.drawn += 1) {
-      const event = state.events[state.drawn];
-      if (event.kind === "log") log.append(logLine(event));
-      else if (event.kind !== "progress") timeline.append(timelineItem(event, first));
-    }
-    while (log.childElementCount > MOST_LOG_LINES) log.firstChild.remove();
-    if (wasAtEnd) log.scrollTop = log.scrollHeight;
+    const lines = state.undrawn.filter(({ kind }) => kind === "log");
+    const others = state.undrawn.filter(({ kind }) => kind !== "log");
+    state.undrawn = [];
+    keepAtEnd(timeline, () => timeline.append(...others.map((event) => timelineItem(event, state.first))));
+    keepAtEnd(log, () => {
+      log.append(...lines.slice(-MOST_LOG_LINES).map(logLine));
+      while (log.childElementCount > MOST_LOG_LINES) log.firstChild.remove();
+    });
+    state.lines += lines.length;
+    drawOnce(earlier, state.lines - log.childElementCount, () => [`${state.lines - log.childElementCount} lines before these `,
+      el("button", { type: "button", class: "quiet", click: () => copy(fetchLog()) }, "copy as curl")]); // prettier-ignore
+    earlier.hidden = state.lines === log.childElementCount;
   }
 
   const submitAgain = () => {
@@ -141,6 +156,7 @@ export function showJob(main, id) {
     return curl(`${platform.prefix}/jobs`, "-s -H 'Content-Type: application/json' -d", body);
   };
   const fetchResult = () => curl(`${platform.prefix}/jobs/${encodeURIComponent(id)}/result`, "-s");
+  const fetchLog = () => curl(`${platform.prefix}/jobs/${encodeURIComponent(id)}/events?kinds=log`, "-s");
 
   async function act(work) {
     try {
@@ -156,8 +172,14 @@ export function showJob(main, id) {
     if (job) location.hash = `#/jobs/${encodeURIComponent(job.job_id)}`;
   }
 
-  const edit = () => state.job && openForm("Edit and rerun", state.job.request_payload, (input) => api.rerun(id, input));
-  const cancel = () => act(() => api.cancel(id)).then(load);
+  function edit() {
+    if (state.job) openForm("Edit and rerun", state.job.request_payload, (input) => api.rerun(id, input));
+  }
+
+  async function cancel() {
+    await act(() => api.cancel(id));
+    load();
+  }
 
   const stop = listen((event) => {
     if (event.job_id === id && !timer) timer = setTimeout(() => ((timer = 0), load()), REFRESH_MS);
@@ -167,68 +189,13 @@ export function showJob(main, id) {
     end: () => ((isEnded = true), stop(), clearTimeout(timer), clearInterval(clock)),
     keys: { r: rerun, e: edit, c: cancel, Escape: () => (location.hash = "#/") },
     selectedId: () => id,
+    reload: load,
   };
 }
 
-function timelineItem(event, first) {
-  const time = { datetime: new Date(event.at * 1000).toISOString(), title: clockTime(event.at) };
-  return el("li", { class: event.kind }, el("time", time, `+${duration(event.at - first) || "0"}`),
-    el("span", { class: "kind" }, event.kind), el("span", {}, visible(summary(event)))); // prettier-ignore
-}
-
-function logLine({ at, data }) {
-  return el("div", { class: `line ${data.level ?? ""}` }, el("time", {}, clockTime(at)),
-    el("span", { class: "source" }, visible(data.source ?? "")),
-    el("span", { class: "text" }, visible(data.message ?? ""))); // prettier-ignore
-}
-
-const plural = (count, one, many) => `${count} ${count === 1 ? one : many}`;
-
-function bar(name, value, max, text) {
-  const known = Number.isFinite(max) && max > 0;
-  const meter = known ? el("progress", { value: Math.min(value, max), max, "aria-label": name }) : null;
-  return el("p", { class: "bar" }, el("span", {}, name), meter, el("span", {}, text));
-}
-
-function summary({ kind, data, attempt }) {
-  const error = data.error ? `${data.error.code}: ${data.error.message}` : "";
-  const words = {
-    started: () => `attempt ${attempt}`,
-    called: () => `cold start ${Math.round(data.cold_ms)} ms`,
-    fault: () => JSON.stringify(data),
-    retry: () => JSON.stringify(data),
-    status: () => [data.status, ...(data.errors ?? []), ...(data.warnings ?? [])].join(" "),
-    push: () => (data.data === undefined ? size(data.size_bytes ?? 0) : JSON.stringify(data.data).slice(0, 120)),
-    file: () => `${data.name}, ${size(data.size_bytes ?? 0)}`,
-    charge: () => `${data.idempotency_key} × ${data.count}`,
-    registered: () => String(data.request_id),
-    ended: () => `${data.status ?? ""} ${error}`,
-    lost: () => error,
-  };
-  return (words[kind]?.() ?? "").trim();
-}
-
-function output(pushes, command) {
-  if (pushes.length === 0) return el("p", { class: "empty" }, "nothing was pushed");
-  return el("ol", { class: "pushes" }, pushes.map((push) => el("li", {}, tree(push.data, { "copy as curl": command }))));
-}
-
-function files(list) {
-  if (list.length === 0) return el("p", { class: "empty" }, "none");
-  return el("ul", { class: "files" }, list.map((file) => {
-    const path = filePath(file.id);
-    const isImage = SHOWN_IMAGES.includes(file.content_type);
-    const link = el("a", { href: path, download: file.name }, visible(file.name));
-    const image = isImage && el("img", { src: `${path}?inline=1`, alt: visible(file.name), loading: "lazy" });
-    return el("li", {}, link, ` ${visible(file.content_type)}, ${size(file.size_bytes)} `,
-      el("button", { type: "button", class: "quiet", click: () => copy(curl(path, "-sOJ")) }, "copy as curl"), image);
-  })); // prettier-ignore
-}
-
-function attempts(list) {
-  if (list.length === 0) return el("p", { class: "empty" }, "none yet");
-  return el("table", {}, el("thead", {}, el("tr", {}, ["", "started", "took", "outcome"].map((name) => el("th", { scope: "col" }, name)))),
-    el("tbody", {}, list.map((one) => el("tr", {}, el("td", {}, one.attempt), el("td", {}, clockTime(one.started_at)),
-      el("td", { class: "number" }, one.ended_at ? duration(one.ended_at - one.started_at) : ""),
-      el("td", {}, visible(one.outcome ?? "running")))))); // prettier-ignore
+/** Add to a box that scrolls; who looked at its end goes on looking at its end. */
+function keepAtEnd(box, add) {
+  const wasAtEnd = box.scrollTop + box.clientHeight >= box.scrollHeight - 4;
+  add();
+  if (wasAtEnd) box.scrollTop = box.scrollHeight;
 }

@@ -1,19 +1,21 @@
 // The list of jobs: the newest first, filtered by status and text, followed live.
 
 import { api } from "./api.js";
-import { badge, clockTime, duration, el, fill, shownStatus, tell, visible } from "./dom.js";
+import { badge, duration, el, fill, moment, oneAtATime, shownStatus, tell, visible } from "./dom.js";
 import { listen } from "./live.js";
 
 const PAGE = 100;
 const STATUSES = ["pending", "queued", "validating", "processing", "completed", "error", "cancelled"];
 // Each page that is shown is asked for again at most this often, however many events come in.
 const REFRESH_MS = 300;
+// Where the keyboard is when one comes back to the list.
+let lastOpened = "";
 
 /** Show the list in `main`; returns what ends it, and what the keyboard does here. */
 export function showList(main) {
   const status = el("select", { "aria-label": "Status", change: reload }, el("option", { value: "" }, "all"));
   status.append(...STATUSES.map((name) => el("option", { value: name }, shownStatus(name))));
-  const text = el("input", { type: "search", placeholder: "id or input  (/)", "aria-label": "Filter", input: later });
+  const text = el("input", { type: "search", placeholder: "id or input  (/)", "aria-label": "Filter", input: () => ((pages = 1), later()) });
   const counts = el("p", { class: "counts" });
   const body = el("tbody");
   const older = el("button", { type: "button", click: loadOlder, hidden: true }, "Older jobs");
@@ -29,16 +31,16 @@ export function showList(main) {
   let timer = 0;
   let isEnded = false;
 
-  async function load() {
+  const load = oneAtATime(async () => {
     try {
       const found = await shownPages();
       if (isEnded) return;
       rows = found.jobs;
       draw(found);
     } catch (error) {
-      tell(error.message);
+      if (!isEnded) tell(error.message);
     }
-  }
+  });
 
   /** What the server says, with the rows of every page that is shown: each begins after the last row of the one before. */
   async function shownPages() {
@@ -53,16 +55,24 @@ export function showList(main) {
   }
 
   function draw(found) {
-    const selected = body.querySelector("[aria-selected=true]")?.dataset.id;
-    const old = new Map([...body.children].map((row) => [row.dataset.id, row]));
-    fill(body, rows.map((job) => {
-      const fresh = row(job);
+    const selected = selectedId() ?? lastOpened;
+    const focused = document.activeElement.closest("tr")?.dataset.id;
+    const old = new Map([...body.children].map((line) => [line.dataset.id, line]));
+    // A row that has not changed stays where it is: whatever is taken out, if only for a moment, loses the focus.
+    const lines = rows.map((job) => {
       const known = old.get(job.job_id);
-      // A row that has not changed stays as it is, so that the focus in it stays too.
-      const kept = known && known.dataset.state === fresh.dataset.state ? known : fresh;
-      if (job.job_id === selected) kept.setAttribute("aria-selected", "true");
-      return kept;
-    })); // prettier-ignore
+      old.delete(job.job_id);
+      if (known?.dataset.state === JSON.stringify(job)) return known;
+      const fresh = row(job);
+      known?.replaceWith(fresh);
+      return fresh;
+    });
+    old.forEach((line) => line.remove());
+    lines.forEach((line, index) => {
+      if (line !== body.children[index]) body.insertBefore(line, body.children[index] ?? null);
+      if (line.dataset.id === selected) line.setAttribute("aria-selected", "true");
+      if (line.dataset.id === focused) line.querySelector("a").focus({ preventScroll: true });
+    });
     older.hidden = rows.length < pages * PAGE;
     empty.hidden = rows.length > 0;
     const some = Object.entries(found.counts).filter(([, count]) => count > 0);
@@ -98,9 +108,10 @@ export function showList(main) {
   const stop = listen(() => timer || later());
   load();
   return {
-    end: () => ((isEnded = true), stop(), clearTimeout(timer)),
+    end: () => ((isEnded = true), (lastOpened = selectedId() ?? lastOpened), stop(), clearTimeout(timer)),
     keys: { j: () => move(1), k: () => move(-1), "/": () => text.focus(), Enter: () => open(selectedId()) },
     selectedId,
+    reload: load,
   };
 }
 
@@ -108,13 +119,16 @@ function open(id) {
   if (id) location.hash = `#/jobs/${encodeURIComponent(id)}`;
 }
 
+/** A code, which may go on in the next line after each of its words. */
+const breakable = (code) => visible(code).split("_").flatMap((word, index) => (index ? ["_", el("wbr"), word] : [word]));
+
 function row(job) {
   const took = job.started_at && job.ended_at ? duration(job.ended_at - job.started_at) : "";
   const charged = job.charge_limit ? `${job.metered_event_count} of ${job.charge_limit}` : job.metered_event_count || "";
   const cells = [
-    el("td", {}, badge(job.status), job.error_code && job.status === "error" ? ` ${visible(job.error_code)}` : ""),
+    el("td", { class: "status" }, badge(job.status), job.status === "error" && [" ", ...breakable(job.error_code ?? "")]),
     el("td", {}, el("a", { href: `#/jobs/${encodeURIComponent(job.job_id)}` }, visible(job.job_id).slice(0, 8))),
-    el("td", {}, el("time", { datetime: new Date(job.registered_at * 1000).toISOString() }, clockTime(job.registered_at))),
+    el("td", {}, moment(job.registered_at)),
     el("td", { class: "number" }, took),
     el("td", { class: "number" }, job.pushes || ""),
     el("td", { class: "number" }, job.files || ""),
@@ -122,6 +136,9 @@ function row(job) {
     el("td", { class: "input" }, visible(job.input)),
   ];
   const line = el("tr", { "data-id": job.job_id, "data-state": JSON.stringify(job) }, cells);
-  line.addEventListener("click", (click) => click.target.closest("a") || open(job.job_id));
+  line.addEventListener("click", (click) => {
+    lastOpened = job.job_id;
+    if (!click.target.closest("a")) open(job.job_id);
+  });
   return line;
 }

@@ -3,6 +3,7 @@
 
 const channel = new BroadcastChannel("seekapi-events");
 const listeners = new Set();
+const RECONNECT_MS = 3000;
 let position = 0;
 let isConnected = false;
 
@@ -19,6 +20,8 @@ export function rewind(seq) {
 
 /** Listen from event number `from` on; `onConnection(isConnected)` hears of every change. */
 export function start(from, kinds, onConnection) {
+  // Only a page that came from this machine, or by HTTPS, has locks; elsewhere each tab has a stream of its own.
+  const locks = navigator.locks ?? { request: (name, hold) => hold() };
   position = from;
   const hear = (message) => {
     if (message.connected !== undefined) {
@@ -36,16 +39,22 @@ export function start(from, kinds, onConnection) {
   };
   let source = null;
   channel.postMessage({ ask: true });
-  navigator.locks.request("seekapi-events", () => {
-    const say = (message) => {
-      hear(message);
-      channel.postMessage(message);
-    };
-    // The browser itself comes back after a break, with Last-Event-ID.
+  const say = (message) => {
+    hear(message);
+    channel.postMessage(message);
+  };
+  const connect = () => {
     source = new EventSource(`/events?after=${position}`);
     source.onopen = () => say({ connected: true });
-    source.onerror = () => say({ connected: false });
+    source.onerror = () => {
+      say({ connected: false });
+      // The browser itself comes back after a break, with Last-Event-ID; but never after an answer that is none.
+      if (source.readyState === EventSource.CLOSED) setTimeout(connect, RECONNECT_MS);
+    };
     for (const kind of kinds) source.addEventListener(kind, ({ data }) => say(JSON.parse(data)));
+  };
+  locks.request("seekapi-events", () => {
+    connect();
     return new Promise(() => {}); // held for as long as this tab lives
   });
 }

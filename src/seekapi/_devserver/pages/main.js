@@ -16,7 +16,22 @@ function route() {
   view?.end();
   const [, kind, id] = location.hash.split("/");
   document.title = platform.title ?? "seekapi dev";
-  view = kind === "jobs" && id ? showJob(main, decodeURIComponent(id)) : showList(main);
+  view = kind === "jobs" && id ? showJob(main, decoded(id)) : showList(main);
+}
+
+/** Another view: from its top, and that is where the keyboard is. */
+function go() {
+  route();
+  scrollTo(0, 0);
+  main.focus({ preventScroll: true });
+}
+
+function decoded(id) {
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    return id; // Typed by hand: the server knows no such job, and says so.
+  }
 }
 
 function drawWorker() {
@@ -61,11 +76,17 @@ document.addEventListener("keydown", (event) => {
 
 document.getElementById("new-job").addEventListener("click", newJob);
 document.getElementById("break-it").addEventListener("click", toggleFaults);
-window.addEventListener("hashchange", route);
+window.addEventListener("hashchange", go);
 
 function showConnection(isConnected) {
   fill(connection, el("span", { class: isConnected ? "on" : "off" }, isConnected ? "live" : "no connection"));
-  if (isConnected) refreshPlatform().then(() => rewind(platform.seq), () => {}); // prettier-ignore
+  if (isConnected) refreshPlatform().then(seenAnew, () => {});
+}
+
+/** Connected, perhaps to a server that was started meanwhile: what is shown may be out of date. */
+function seenAnew() {
+  rewind(platform.seq);
+  view?.reload();
 }
 
 try {

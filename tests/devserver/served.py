@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import json
+import os
 import queue
 import shutil
 import socket
@@ -23,7 +24,7 @@ from seekapi._protocol.http1 import END, ResponseReader
 SECRET = "the-internal-secret"
 API_KEY = "0123456789abcdef0123456789abcdef"
 # Only against hanging; nothing here is expected to take that long.
-LIMIT_S = 20
+LIMIT_S = 60
 FOLDER = Path(mkdtemp(prefix="seekapi-test-"))
 atexit.register(shutil.rmtree, FOLDER, ignore_errors=True)
 
@@ -98,6 +99,11 @@ def add(platform, request, tx):
     return Answer.json({"ok": True, "count": len(tx)})
 
 
+def add_and_wait(platform, request, tx):
+    add(platform, request, tx)
+    return wait(platform, request)
+
+
 def crash(platform, request, tx):
     raise ZeroDivisionError("in the store")
 
@@ -108,6 +114,34 @@ def rows(platform, request):
 
 def one(platform, request):
     return Answer.json(request.params)
+
+
+class Spool:
+    """A receiver: the body goes into a file, which is there until the request is over."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, f".incoming-{os.urandom(16).hex()}")
+        self.size_bytes = 0
+        self._file = os.fdopen(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0)
+
+    def feed(self, data):
+        self.size_bytes += len(data)
+        self._file.write(data)
+
+    def finish(self):
+        self._file.close()
+        return self
+
+    def open(self):
+        return open(self.path, "rb")
+
+    def discard(self):
+        self._file.close()
+        os.unlink(self.path)
+
+
+def spool(platform, request):
+    return Spool(platform.options.data_dir)
 
 
 def upload(platform, request, tx):
@@ -132,7 +166,7 @@ def file(platform, request):
 
 
 def big(platform, request):
-    return Answer.text("x" * int(request.params["size"]))
+    return Answer(200, b"x" * int(request.params["size"]), "text/plain")
 
 
 def wait(platform, request):
@@ -161,7 +195,7 @@ def slow(platform, request):
 
 
 def drip(platform, request):
-    answer = Answer.text("abc")
+    answer = Answer(200, b"abc", "text/plain")
     answer.drip_s = 0.01
     return answer
 
@@ -171,7 +205,7 @@ def no_receiver(platform, request):
 
 
 def cut(platform, request):
-    answer = Answer.text("0123456789")
+    answer = Answer(200, b"0123456789", "text/plain")
     answer.cut_after = int(request.query.first("at"))
     return answer
 
@@ -182,11 +216,12 @@ ROUTES = (
     Route("GET", "/boom", boom),
     Route("POST", "/rows", add, writes=True, body="json"),
     Route("GET", "/rows", rows),
+    Route("POST", "/rows/later", add_and_wait, writes=True, body="json"),
     Route("DELETE", "/rows/{row}", crash, writes=True),
     Route("GET", "/rows/{row}/of/{kind}", one),
     Route("GET", "/rows/newest", hello),
-    Route("POST", "/upload", upload, writes=True, body="file"),
-    Route("POST", "/small-upload", upload, writes=True, body="file", limit_bytes=1000),
+    Route("POST", "/upload", upload, writes=True, body="file", receiver=spool),
+    Route("POST", "/small-upload", upload, writes=True, body="file", receiver=spool, limit_bytes=1000),
     Route("GET", "/file/{size}", file),
     Route("GET", "/big/{size}", big),
     Route("GET", "/wait", wait),

@@ -9,7 +9,7 @@ import pytest
 from devserver.served import ROUTES, SECRET, Peer, ask, serving, until
 from seekapi._devserver import app
 from seekapi._devserver.app import RouteTable
-from seekapi._devserver.exchange import Answer, Incoming, NotStored, Refusal, Route, Spool
+from seekapi._devserver.exchange import Answer, Incoming, NotStored, Refusal, Route
 
 FORM = "multipart/form-data; boundary=b"
 
@@ -93,12 +93,7 @@ def test_a_query_keeps_order_and_repetition():
     query = Incoming("GET", "/", "a=1&b=&a=2+3&&c&d=%26%3D").query
 
     assert list(query) == [("a", "1"), ("b", ""), ("a", "2 3"), ("c", ""), ("d", "&=")]
-    assert (query.first("a"), query.all("a"), query.first("x", "none"), "c" in query) == (
-        "1",
-        ["1", "2 3"],
-        "none",
-        True,
-    )
+    assert (query.first("a"), query.all("a"), query.first("x", "none")) == ("1", ["1", "2 3"], "none")
 
 
 def test_what_is_not_there_is_told_apart(server):
@@ -237,22 +232,6 @@ def test_a_receiver_may_refuse_before_the_body_comes(server):
 
         assert (refused.status, refused.json()["error"]["code"]) == (404, "JOB_NOT_FOUND")
         assert peer.ask("GET", "/hello").status == 200
-
-
-def test_a_spool_is_private_and_can_be_kept(tmp_path):
-    """Mode 0600, removed unless it was moved to its place."""
-    kept, dropped = Spool(tmp_path), Spool(tmp_path, limit_bytes=10)
-    kept.feed(b"abc")
-    with pytest.raises(Refusal) as refusal:
-        dropped.feed(b"x" * 11)
-
-    assert refusal.value.status == 413
-    assert (tmp_path / kept.path).stat().st_mode & 0o777 == 0o600
-    kept.finish().keep(tmp_path / "kept")
-    for spool in (kept, dropped):
-        spool.discard()
-    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
-    assert (tmp_path / "kept").read_bytes() == b"abc"
 
 
 @pytest.mark.parametrize(

@@ -217,6 +217,26 @@ def test_a_child_that_comes_back_from_a_fork_reports_nothing(call):
     assert child.report is None and child.exit_code == 5
 
 
+def test_what_the_process_has_left_is_read_however_late(tmp_path, monkeypatch):
+    """Also by a machine that was busy elsewhere: its report, and what it printed last."""
+    monkeypatch.setattr("seekapi._devserver.processes.LAST_OUTPUT_S", 0.0)
+    path, go = tmp_path / "worker.py", tmp_path / "go"
+    waiting = f"while not os.path.exists({str(go)!r}):\n        time.sleep(0.01)\n"
+    path.write_text(f"import os, time\ndef handler(event, context):\n    {waiting}    print('bye')\n    return 7\n")
+    order = {"mode": "call", "place": str(path), "name": "handler", "is_file": True, "event": {}}
+    child = Child([sys.executable], order | {"timeout_s": 20, "request_id": "r", "function_name": "f"}, {**os.environ})
+    ends_at = time.monotonic() + LIMIT_S
+    while not child.was_called and time.monotonic() < ends_at:
+        child.step(0.5)
+
+    go.touch()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    exit_code = child.finish()
+
+    assert exit_code == 0 and child.report["value"] == 7
+    assert [line.text for _, line in child.taken_lines()] == ["bye"]
+
+
 def test_a_report_never_goes_into_a_file_of_the_handlers(call, tmp_path):
     """A handler that closes all descriptors gets their numbers for its own files."""
     child = call(

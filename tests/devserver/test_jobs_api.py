@@ -656,12 +656,9 @@ def test_events_are_told_in_pages(dev):
     claimed = dev.started()
     job_id = claimed.attempt.job_id
     for number in range(3):
-        dev.do(
-            lambda tx, n=number: changes.log(
-                tx, claimed.attempt, {"source": "stdout", "level": "INFO", "message": f"é{n}"}
-            )
-        )
-    dev.do(lambda tx: changes.progress(tx, claimed.attempt, 1, None, "one"))
+        line = {"source": "stdout", "level": "INFO", "message": f"é{number}"}
+        dev.do(lambda tx, line=line: tx.event(claimed.attempt, "log", line))
+    dev.do(lambda tx: tx.event(claimed.attempt, "progress", {"done": 1, "total": None, "message": "one"}))
     dev.job()
 
     seen = dev.ask("GET", f"/jobs/{job_id}/events").json()
@@ -721,9 +718,9 @@ def test_a_long_poll_for_events(dev):
     target = f"/jobs/{claimed.attempt.job_id}/events?after=2&kinds=log"
 
     held = dev.ask("GET", target, wait=True, Prefer="wait=5")
-    dev.do(lambda tx: changes.progress(tx, claimed.attempt, 1, 2, None))
+    dev.do(lambda tx: tx.event(claimed.attempt, "progress", {"done": 1, "total": 2, "message": None}))
     assert held.ask(False) is None
-    dev.do(lambda tx: changes.log(tx, claimed.attempt, {"message": "m"}))
+    dev.do(lambda tx: tx.event(claimed.attempt, "log", {"message": "m"}))
     assert b'"message": "m"' in held.ask(False).body
     run(dev, claimed)
     assert dev.ask("GET", f"/jobs/{claimed.attempt.job_id}/events?after=99", wait=True, Prefer="wait=5").json()["ended"]

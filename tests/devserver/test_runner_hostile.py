@@ -125,14 +125,14 @@ def test_a_child_in_a_group_of_its_own_ends_with_the_job(tmp_path, then):
 
         def handler(event, context):
             child = subprocess.Popen(["sleep", "600"], preexec_fn=os.setpgrp)
-            shell = subprocess.Popen(["sh", "-c", "trap '' TERM; sleep 600 & echo $! >&2; wait"], preexec_fn=os.setpgrp)
-            print(child.pid, shell.pid, flush=True)
-            time.sleep(0.2)
+            script = "trap '' TERM; sleep 600 & echo $!; wait"
+            shell = subprocess.Popen(["sh", "-c", script], preexec_fn=os.setpgrp, stdout=subprocess.PIPE)
+            print(child.pid, shell.pid, int(shell.stdout.readline()), flush=True)
             {then}
         """
-    with running(tmp_path, source, timeout_s=0.5) as platform:
+    with running(tmp_path, source, timeout_s=2.0) as platform:
         job = platform.run()
-        pids = [int(pid) for line in job.log("stdout", "stderr") for pid in line.split() if pid.isdigit()]
+        pids = [int(pid) for pid in job.log("stdout")[0].split()]
         platform.until(lambda: not any(is_alive(pid) for pid in pids))
 
     assert len(pids) == 3
@@ -174,11 +174,13 @@ def test_a_job_whose_slot_fails_does_not_run_for_ever(tmp_path, monkeypatch):
         import os
 
         def handler(event, context):
+            is_up, says_so = os.pipe()
             if os.fork() == 0:
                 print("child", os.getpid(), flush=True)
                 os.closerange(0, 3)
+                os.write(says_so, b"x")
                 import time; time.sleep(60)
-            import time; time.sleep(0.3)
+            os.read(is_up, 1)
         """
     with running(tmp_path, source) as platform:
         with monkeypatch.context() as patched:
@@ -210,7 +212,7 @@ def test_a_full_disk_does_not_keep_a_job_alive_that_is_over(tmp_path, monkeypatc
             print("pid", os.getpid(), flush=True)
             time.sleep(60)
         """
-    with running(tmp_path, source, timeout_s=0.5) as platform:
+    with running(tmp_path, source, timeout_s=2.0) as platform:
         gate.touch()
         job_id = platform.submit()
         pid = int(platform.until_printed(job_id, "pid").split()[1])

@@ -11,7 +11,7 @@ from functools import partial
 import pytest
 
 from devserver.served import API_KEY, LIMIT_S, Clock, Peer, ask, count_for, request, serving, until
-from seekapi._devserver import ports, serve
+from seekapi._devserver import connection, ports, serve
 from seekapi._devserver.connection import Connection
 from seekapi._devserver.outgoing import WORKING
 from seekapi._devserver.serve import Server
@@ -218,12 +218,12 @@ def test_what_does_not_come_in_time_is_not_waited_for(server, clock, data, limit
     """A head within 5 s of connecting, a body within 10: 408 if anything came, and the connection ends."""
     until(lambda: not server._connections)
     with started(server, data.replace(b"{host}", b"127.0.0.1:%d" % server.port)) as peer:
-        clock.ahead_s += limit_s - 1
+        clock.ahead_s += limit_s - 4  # The clock runs on: so much time a slow machine has for the next lines.
         peer.socket.settimeout(0.4)
         with pytest.raises(TimeoutError):
             peer.socket.recv(1)
         peer.socket.settimeout(LIMIT_S)
-        clock.ahead_s += 1.1
+        clock.ahead_s += 4.1
 
         if answered:
             assert peer.answer().status == 408
@@ -430,7 +430,34 @@ def test_a_write_is_answered_after_the_commit(server):
         assert writer.answer().status == 200
 
 
+def test_a_write_may_be_answered_later(server):
+    """Once what it waits for has happened; meanwhile it takes no turn of those that write."""
+    count = len(server.store.rows)
+    peers = [Peer(server) for _ in range(server.busy_limit + 2)]
+    for number, peer in enumerate(peers, 1):
+        peer.send(request(server.port, "POST", f"/rows/later?rows={count + len(peers) + 1}", body={"n": number}))
+        until(lambda number=number: len(server.store.rows) == count + number)
+    until(lambda: len(server._held) == len(peers))
+
+    assert not server._busy
+    assert ask(server, "POST", "/rows", body={"a": 1}).status == 200
+    assert [peer.answer().json() for peer in peers] == [{"rows": count + len(peers) + 1}] * len(peers)
+    for peer in peers:
+        peer.socket.close()
+    until(lambda: not server._held)
+
+
 # How many.
+
+
+# The clock of the server runs on while a slow machine makes connections.
+NO_HURRY_S = 60.0
+
+
+@pytest.fixture
+def no_hurry(monkeypatch):
+    """Whoever waits for a turn has a minute."""
+    monkeypatch.setattr(connection, "TURN_S", NO_HURRY_S)
 
 
 @contextlib.contextmanager
@@ -449,7 +476,7 @@ def writers(server, count):
         until(lambda: not server._busy)
 
 
-def test_more_than_64_requests_at_once_wait_for_their_turn(server):
+def test_more_than_64_requests_at_once_wait_for_their_turn(server, no_hurry):
     """64 are worked on; what comes meanwhile is neither refused nor forgotten."""
     with writers(server, 200) as peers:
         until(lambda: len(server._queue) == 136)
@@ -460,12 +487,12 @@ def test_more_than_64_requests_at_once_wait_for_their_turn(server):
         assert [peer.answer().status for peer in peers] == [200] * 200
 
 
-def test_whoever_has_no_turn_in_time_is_told_to_come_back(server, clock):
-    """503 with Retry-After after two seconds, of which nothing was done; the 64 are answered."""
+def test_whoever_has_no_turn_in_time_is_told_to_come_back(server, clock, no_hurry):
+    """503 with Retry-After when that time is over, and nothing was done; the 64 are answered."""
     rows_before = len(server.store.rows)
     with writers(server, 70) as peers:
         until(lambda: len(server._queue) == 6)
-        clock.ahead_s += 2.1
+        clock.ahead_s += NO_HURRY_S + 0.1
         until(lambda: not server._queue)
         server.store.gate.set()
         answers = [peer.answer() for peer in peers]
@@ -476,7 +503,7 @@ def test_whoever_has_no_turn_in_time_is_told_to_come_back(server, clock):
     assert ask(server, "GET", "/hello").status == 200
 
 
-def test_a_queue_that_is_full_takes_nobody_more(server, monkeypatch):
+def test_a_queue_that_is_full_takes_nobody_more(server, monkeypatch, no_hurry):
     """503 at once."""
     monkeypatch.setattr(serve, "QUEUE_LIMIT", 3)
     with writers(server, 67):
@@ -486,7 +513,7 @@ def test_a_queue_that_is_full_takes_nobody_more(server, monkeypatch):
         assert len(server._queue) == 3
 
 
-def test_whoever_leaves_the_queue_is_forgotten(server, caplog):
+def test_whoever_leaves_the_queue_is_forgotten(server, caplog, no_hurry):
     """His request is never begun."""
     rows_before = len(server.store.rows)
     with writers(server, 70) as peers:
@@ -507,6 +534,7 @@ def test_whoever_leaves_the_queue_is_forgotten(server, caplog):
 def test_200_that_connect_at_once_may_take_a_moment_to_ask(server, monkeypatch):
     """None of them is cut off while its request is on the way: it would not know whether it was done."""
     until(lambda: not server._connections)
+    monkeypatch.setattr(serve, "NEWCOMER_S", NO_HURRY_S)
     ticks, tick = [], server._tick
 
     def _tick():
@@ -545,7 +573,7 @@ def test_bodies_do_not_take_all_memory(server, monkeypatch):
 
 def test_what_is_under_way_is_finished_and_nothing_new_begins(tmp_path):
     """Idle connections close at once, a running request is answered, streams and long polls end, the port is free."""
-    with serving(tmp_path) as server:
+    with serving(tmp_path, grace_s=LIMIT_S) as server:
         idle, busy, waiting = Peer(server), Peer(server), Peer(server)
         idle.ask("GET", "/hello")
         server.store.gate.clear()

@@ -477,7 +477,7 @@ def test_what_a_killed_server_left_behind_is_removed(tmp_path):
     others = {"somebody-elses", "files/letter.txt", "files/.incoming-mail", ".incoming-mail"}
     with Store(tmp_path) as store:
         store.submit(lambda tx: tx.execute("INSERT INTO file VALUES (?, 1, 1, 'x')", (kept,))).result(LIMIT_S)
-    for name in (f"files/{kept}", f"files/{orphan}", f"files/{half}", half, *others):
+    for name in (f"files/{kept}", f"files/{orphan}", f"files/{half}", *others):
         (tmp_path / name).write_bytes(b"x")
 
     Store(tmp_path).close()
@@ -529,20 +529,35 @@ def test_a_caller_during_the_close_is_answered(tmp_path):
         assert {type(future.exception(LIMIT_S)) for future in futures} <= {type(None), NotStored}
 
 
-def test_what_comes_behind_the_end_is_refused(tmp_path):
-    """A work that was queued in the moment of the close: answered, and not run."""
-    store, answers = Store(tmp_path), []
-    with held(store):
-        closing = threading.Thread(target=store.close)
-        closing.start()
-        while store._works.empty():
-            pass
-        store._works.put((put("late"), lambda value, error: answers.append(error)))
+def test_nobody_gets_behind_the_end(tmp_path):
+    """A work that is being queued while the store closes is in front of the end, or refused; its future has an end."""
+    store, is_in, may_go = Store(tmp_path), threading.Event(), threading.Event()
+
+    class Slow:
+        def __init__(self, works):
+            self.get, self.empty, self._put = works.get, works.empty, works.put
+
+        def put(self, item):
+            if item is not None:
+                is_in.set()
+                assert may_go.wait(LIMIT_S)
+            self._put(item)
+
+    store._works = Slow(store._works)
+    futures = []
+    submitting = threading.Thread(target=lambda: futures.append(store.submit(put("a"))))
+    submitting.start()
+    assert is_in.wait(LIMIT_S)
+    closing = threading.Thread(target=store.close)
+    closing.start()
+    closing.join(0.2)  # As far as it gets.
+    may_go.set()
+    submitting.join(LIMIT_S)
     closing.join(LIMIT_S)
 
-    assert [type(error) for error in answers] == [NotStored]
+    assert futures[0].exception(10) is None
     with Store(tmp_path) as again:
-        assert names(again) == []
+        assert names(again) == ["a"]
 
 
 # The disk

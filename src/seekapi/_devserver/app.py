@@ -10,6 +10,7 @@ import errno
 import logging
 import os
 
+from .._protocol.routes import WORKER_PATHS
 from .access import FORM_TYPES
 from .exchange import JSON, Answer, Incoming, NotStored, RecordGone, Refusal, Route, percent_decoded
 
@@ -26,7 +27,6 @@ log = logging.getLogger("seekapi.dev")
 
 # The modules that have ROUTES.
 FEATURES = ("worker_api", "inputs", "jobs", "job_views", "settings", "openapi", "static", "workers", "faults")
-WORKER_PATHS = "/v1/internal/"
 # A body that no route asked for is read and dropped up to here, so that the connection can be used again.
 UNWANTED_BYTES = 64 * 1024
 # Those that two readers could understand differently if they came twice.

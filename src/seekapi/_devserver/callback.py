@@ -3,7 +3,10 @@
 In the field this is a function inside the service. Here it is a URL, because the service is a process of its own: a
 POST of `{"job_id", "job_definition"}`, the second being the Job object, once the job is on the disk. Jobs are told in
 the order in which they came, one after the other. An answer that is not 2xx, or none in time, makes the job an error,
-as an exception of the function does there. What was not told when the server ends is not told later.
+as an exception of the function does there. Until then no worker gets the job, and who submitted it waits for the 201.
+
+Who is to be told is read from the record: what was not told when the server ended is told at the next start, and what
+it ended in the middle of is told again.
 """
 
 from __future__ import annotations
@@ -14,22 +17,25 @@ import logging
 import socket
 import threading
 from functools import partial
-from queue import SimpleQueue
 from urllib.parse import SplitResult, urlsplit
 
 from .._protocol import routes
 from ..errors import ConfigurationError
 from . import changes, records
+from .exchange import NotStored, RecordGone
 from .job_answers import shown, zone_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .app import Platform
-    from .store import Event, Transaction
+    from .records import JobRow
+    from .store import Event
 
 log = logging.getLogger("seekapi.dev")
 
 TIMEOUT_S = 10.0
+# A record that takes nothing is asked again.
+RETRY_S = 1.0
 
 
 class Callback:
@@ -39,45 +45,67 @@ class Callback:
         self._url = _checked(platform.options.callback_url)
         self._platform = platform
         self._timeout_s = timeout_s
-        self._waiting: SimpleQueue[str | None] = SimpleQueue()
-        self._is_stopping = False
+        self._news = threading.Event()
+        self._stopping = threading.Event()
         self._unsubscribe = platform.store.subscribe(self._happened)
         self._thread = threading.Thread(target=self._run, name="seekapi-callback", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Comes back when the call that is under way has ended; those that wait are not made."""
+        """Comes back when the call that is under way has ended; those that wait are made at the next start."""
         self._unsubscribe()
-        self._is_stopping = True
-        self._waiting.put(None)
+        self._stopping.set()
+        self._news.set()
         self._thread.join()
 
     def _happened(self, events: list[Event]) -> None:
-        for event in events:
-            if event.kind == "submitted":
-                self._waiting.put(event.job_id)
+        """On the store's thread."""
+        if any(event.kind == "submitted" for event in events):
+            self._news.set()
 
     def _run(self) -> None:
-        while True:
-            job_id = self._waiting.get()
-            if job_id is None or self._is_stopping:
-                return
+        while not self._stopping.is_set():
+            self._news.clear()
             try:
-                fault = self._tell(job_id)
-            except Exception as error:  # The next job is told all the same.
-                log.exception("a job could not be told of")
-                fault = f"the callback could not be called ({type(error).__name__})"
-            if fault:
-                self._platform.store.post(partial(_fail, job_id, fault), _nobody_waits)
+                job = self._next()
+                if job is not None:
+                    self._settle(job, self._reason_against(job))
+                else:
+                    self._news.wait()
+            except RecordGone:
+                return  # The store has said so.
+            except Exception as error:
+                log.error("the callback waits: %s", error)
+                self._stopping.wait(RETRY_S)
 
-    def _tell(self, job_id: str) -> str:
-        """What went wrong, in words that hold nothing of the answer; "" for nothing."""
+    def _next(self) -> JobRow | None:
         with self._platform.store.read() as reader:
-            job = records.job_of(reader, job_id)
-        if job is None:
-            return ""
+            return records.next_untold(reader)
+
+    def _settle(self, job: JobRow, reason: str) -> None:
+        """Write the answer down; a disk that is full is asked again, rather than whoever has answered."""
+        while True:
+            try:
+                self._platform.store.submit(partial(changes.release, job_id=job.job_id, reason=reason)).result()
+                return
+            except RecordGone:
+                raise
+            except NotStored as error:
+                log.error("what the callback said of job %s cannot be written: %s", job.job_id, error)
+                if self._stopping.wait(RETRY_S):
+                    return
+
+    def _reason_against(self, job: JobRow) -> str:
+        """Why the job has failed, in words that hold nothing of the answer; "" if the callback has agreed to it."""
+        try:
+            return self._tell(job)
+        except Exception as error:  # The next job is told all the same.
+            log.exception("a job could not be told of")
+            return f"the callback could not be called ({type(error).__name__})"
+
+    def _tell(self, job: JobRow) -> str:
         definition = shown(job, zone_of(self._platform))
-        body = json.dumps({"job_id": job_id, "job_definition": definition}).encode("ascii")
+        body = json.dumps({"job_id": job.job_id, "job_definition": definition}).encode("ascii")
         is_https = self._url.scheme.lower() == "https"
         make = http.client.HTTPSConnection if is_https else http.client.HTTPConnection
         connection = make(self._url.hostname or "", self._url.port, timeout=self._timeout_s)
@@ -125,13 +153,3 @@ def _cut(connection: http.client.HTTPConnection, is_late: threading.Event) -> No
             connection.sock.shutdown(socket.SHUT_RDWR)
     except OSError:  # It has ended by itself.
         pass
-
-
-def _fail(job_id: str, fault: str, tx: Transaction) -> None:
-    job = records.job_of(tx, job_id)
-    if job is not None:
-        changes.fail(tx, job, "CALLBACK_FAILED", fault)
-
-
-def _nobody_waits(value: object, error: BaseException | None) -> None:
-    """The job is as it was."""

@@ -59,18 +59,22 @@ def submit(
     digest: bytes | None = None,
     rerun_of: str | None = None,
     platform_only: bool = False,
+    awaits_callback: bool = False,
 ) -> JobRow:
-    """A new job, in the queue. `request_text` is its input as JSON text; `platform_only`: no worker is run here."""
+    """A new job, in the queue. `request_text` is its input as JSON text; `platform_only`: no worker is run here.
+
+    With `awaits_callback` no worker gets it before `release`.
+    """
     job_id = str(uuid4())
     now = tx.now
     number = tx.execute(
-        "INSERT INTO job (job_id, status, registered_at, updated_at, charge_limit, rerun_of, submit_key, "
-        "submit_digest, settings_json, request_json) VALUES (?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?)",
-        (job_id, now, now, charge_limit, rerun_of, key, digest, settings_json, request_text),
+        "INSERT INTO job (job_id, status, registered_at, updated_at, charge_limit, rerun_of, awaits_callback, "
+        "submit_key, submit_digest, settings_json, request_json) VALUES (?, 'queued', ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (job_id, now, now, charge_limit, rerun_of, awaits_callback, key, digest, settings_json, request_text),
     ).lastrowid
     job = JobRow(
         (
-            *(number, job_id, lifecycles.QUEUED, now, now, None, 0, 0, charge_limit, rerun_of),
+            *(number, job_id, lifecycles.QUEUED, now, now, None, 0, 0, charge_limit, rerun_of, int(awaits_callback)),
             *(None, None, None, settings_json, None, request_text),
         )
     )
@@ -79,6 +83,25 @@ def submit(
     more += ', "platform_only": true' if platform_only else ""
     tx.event_text(job, "submitted", f'{{"status": "queued", "size_bytes": {len(request_text)}{more}}}')
     return job
+
+
+def release(tx: Transaction, job_id: str, reason: str = "") -> None:
+    """The callback has answered: a worker may have the job now; or, for a `reason` against it, the job has failed."""
+    job = records.job_of(tx, job_id)
+    if job is None or not job.awaits_callback:
+        return
+    tx.execute("UPDATE job SET awaits_callback = 0 WHERE number = ?", (job.job_number,))
+    if reason:
+        tx.event(job, "callback", {"ok": False})
+        fail(tx, job, "CALLBACK_FAILED", reason)
+    else:
+        tx.event(job, "callback", {"ok": True, "status": job.status})
+
+
+def release_all(tx: Transaction) -> None:
+    """Nobody is asked any more: what waited for that may run."""
+    while (job := records.next_untold(tx)) is not None:
+        release(tx, job.job_id)
 
 
 # Attempts: what the runner does
@@ -143,15 +166,6 @@ def end_attempt(
     return True
 
 
-def give_back(tx: Transaction, attempt: AttemptRow, reason: str) -> bool:
-    """The job goes back into the queue, for another attempt. False, and nothing changes, if the attempt is over."""
-    if not _close(tx, attempt, "retried"):
-        return False
-    _set_status(tx, attempt.job_number, lifecycles.QUEUED)
-    tx.event(attempt, "retry", {"status": lifecycles.QUEUED, "reason": reason})
-    return True
-
-
 def lose_running(tx: Transaction) -> list[AttemptRow]:
     """Called once, at the start: what ran when the last server ended is lost, and its job says so."""
     lost = records.open_attempts(tx)
@@ -163,16 +177,6 @@ def lose_running(tx: Transaction) -> list[AttemptRow]:
             _fail(tx, job, fault)
             tx.event(attempt, "lost", {"status": lifecycles.ERROR, "error": fault})
     return lost
-
-
-def log(tx: Transaction, about: Subject, line: dict[str, Any]) -> int:
-    """A line of the job's log: source, level, message, and what else is known."""
-    return tx.event(about, "log", line)
-
-
-def progress(tx: Transaction, about: Subject, done: float, total: float | None, message: str | None) -> int:
-    """How far the job is."""
-    return tx.event(about, "progress", {"done": done, "total": total, "message": message})
 
 
 def result_of(tx: Transaction, attempt: AttemptRow) -> dict[str, Any]:

@@ -16,9 +16,9 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
-from .._protocol.http1 import CLOSED, END, NEED_DATA, BadMessage, Limits, RequestReader, Truncated
+from .._protocol.http1 import CLOSED, END, NEED_DATA, BadMessage, RequestReader, Truncated
 from .app import UNWANTED_BYTES, shaped
-from .exchange import UPLOAD_BYTES, Answer, Later, Refusal
+from .exchange import Answer, Later, Refusal
 from .outgoing import BODY, BUFFER_BYTES, BUSY, GONE, LEAVING, SENDING, STALL_S, WAITING, WORKING, Outgoing
 from .reception import Reception
 
@@ -42,7 +42,6 @@ DROPPED_BYTES = 32 * 1024 * 1024
 
 # What may wait in memory of the requests behind this one.
 HELD_BYTES = 64 * 1024
-LIMITS = Limits(line_bytes=32 * 1024, head_bytes=32 * 1024, length_digits=10, body_bytes=UPLOAD_BYTES)
 TOO_SLOW = Refusal(408, "TOO_SLOW", "the request did not come in time")
 
 
@@ -51,7 +50,7 @@ class Connection(Outgoing):
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        self._reader = RequestReader(LIMITS)
+        self._reader = RequestReader()
         self._reception: Reception | None = None
         self.later: Later | None = None
         self.since = self.heard_at = server.clock()
@@ -138,12 +137,16 @@ class Connection(Outgoing):
             self._answer(answer)
 
     def finished(self, answer: Any, error: BaseException | None) -> None:
-        """The store has committed, or what was asked of it has failed."""
+        """The handler has said what the answer is, and what it wrote is committed; or it has failed."""
         self._is_lent = False
-        if self.state == WORKING:
-            self._answer(answer if error is None else self._server.app.refused(error, self._path()))
-        else:
+        if self.state != WORKING:
             self._discard()
+        elif error is not None:
+            self._answer(self._server.app.refused(error, self._path()))
+        elif isinstance(answer, Later):
+            self._wait(answer)
+        else:
+            self._answer(answer)
 
     def close(self) -> None:
         """What was written still goes out."""
@@ -187,8 +190,8 @@ class Connection(Outgoing):
         self._reception = reception = Reception(self._server.app, head)
         self._body_began = self.heard_at
         self._deadline = self.heard_at + BODY_S
-        if reception.verdict is not None and not reception.may_stay:
-            self._send_last(reception.verdict)
+        if reception.early_answer is not None and not reception.may_stay:
+            self._send_last(reception.early_answer)
         elif head.expects_continue and reception.has_body:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
@@ -208,8 +211,8 @@ class Connection(Outgoing):
         self._deadline = None
         reception = self._reception
         assert reception is not None
-        if reception.verdict is not None:
-            self._answer(reception.verdict)
+        if reception.early_answer is not None:
+            self._answer(reception.early_answer)
         elif reception.is_read:
             self.begin()
         else:
@@ -251,16 +254,13 @@ class Connection(Outgoing):
                 self._is_lent = True
                 self._server.post(partial(route.handler, platform, request), self)
                 return
-            answer = route.handler(platform, request)
+            answer, failure = route.handler(platform, request), None
         except Exception as error:
-            self.finished(None, error)
-            return
-        if isinstance(answer, Later):
-            self._wait(answer)
-        else:
-            self._answer(answer)
+            answer, failure = None, error
+        self.finished(answer, failure)
 
     def _wait(self, later: Later) -> None:
+        self._server.release(self)  # Whoever waits for something else than the store takes nobody's turn.
         self.later = later
         self._deadline = self._server.clock() + later.timeout_s
         # Who cannot be held gets what there is, as from a server that holds nobody.

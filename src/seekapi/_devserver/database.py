@@ -21,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 DATABASE, LOCK, FILES = "record.db", "lock", "files"
 INCOMING = ".incoming-"
 # What we call files. A folder that was given to us by mistake may hold others, which are not ours to remove.
@@ -167,9 +167,8 @@ def open_reader(folder: Path) -> sqlite3.Connection:
     return connection
 
 
-def sweep(folder: Path, connection: sqlite3.Connection) -> int:
-    """Remove what a killed server left half done: uploads that ended nowhere, files without a row. How many."""
-    count = 0
+def sweep(folder: Path, connection: sqlite3.Connection) -> None:
+    """Remove what a killed server left half done: uploads that ended nowhere, files without a row."""
     with os.scandir(folder / FILES) as entries:
         for entry in entries:
             if not _OUR_NAME.fullmatch(entry.name):
@@ -177,14 +176,6 @@ def sweep(folder: Path, connection: sqlite3.Connection) -> int:
             known = connection.execute("SELECT 1 FROM file WHERE id = ?", (entry.name,)).fetchone()
             if known is None and not entry.is_dir(follow_symlinks=False):
                 os.unlink(entry.path)
-                count += 1
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            is_ours = entry.name.startswith(INCOMING) and _OUR_NAME.fullmatch(entry.name)
-            if is_ours and not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.path)
-                count += 1
-    return count
 
 
 def sync_folder(folder: Path) -> None:

@@ -3,14 +3,13 @@
 No sockets here, and no loop: a handler is a plain function, and a test calls it as one.
 
     reads    handler(platform, request) -> Answer | Later       on the loop's thread; must be quick
-    writes   handler(platform, request, tx) -> Answer           on the store's writer thread, inside a savepoint of the
+    writes   handler(platform, request, tx) -> Answer | Later   on the store's writer thread, inside a savepoint of the
                                                                 group's transaction; what it raises rolls that back, and
-                                                                what it returns is sent after the commit
+                                                                what it returns is sent, or asked, after the commit
 """
 
 from __future__ import annotations
 
-import os
 import re
 from functools import partial
 
@@ -29,11 +28,11 @@ if TYPE_CHECKING:
     Fields: TypeAlias = tuple[tuple[str, str], ...]
     Body: TypeAlias = Union[bytes, FileSegment, LiveEvents]
     Reading: TypeAlias = Callable[[Platform, "Incoming"], Union["Answer", "Later"]]
-    Writing: TypeAlias = Callable[[Platform, "Incoming", Any], "Answer"]
+    Writing: TypeAlias = Callable[[Platform, "Incoming", Any], Union["Answer", "Later"]]
     Receiving: TypeAlias = Callable[[Platform, "Incoming"], "Receiver"]
 
     class Receiver(Protocol):
-        """Takes a body that is too large for memory, piece by piece. `Spool` is one; a parser of forms is another."""
+        """Takes a body that is too large for memory, piece by piece: a parser of forms is one."""
 
         def feed(self, data: bytes) -> None:
             """Take the next piece; on the loop's thread, so no fsync here. Raises Refusal, or OSError of the disk."""
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
 
 JSON = "application/json"
 JSON_BYTES = 10 * 1024 * 1024
+LONGEST_KEY = 255
 UPLOAD_BYTES = 4 * 1024 * 1024 * 1024
 # What a browser may show in its own window: types that cannot carry a script. All others are downloads.
 IMAGES = frozenset(("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"))
@@ -97,14 +97,8 @@ class Query:
         """Every value of `name`."""
         return [value for key, value in self._fields if key == name]
 
-    def __contains__(self, name: str) -> bool:
-        return any(key == name for key, _ in self._fields)
-
     def __iter__(self) -> Any:
         return iter(self._fields)
-
-    def __len__(self) -> int:
-        return len(self._fields)
 
 
 class Incoming:
@@ -147,6 +141,14 @@ class Incoming:
             reason = str(error)
         raise Refusal(400, "INVALID_REQUEST", f"the body is not JSON: {reason}")
 
+    def idempotency_key(self) -> str:
+        """The Idempotency-Key, "" if there is none. Raises Refusal (400)."""
+        key = self.headers.get("Idempotency-Key").strip()
+        if len(key) <= LONGEST_KEY and key.isascii() and (key.isprintable() or not key):
+            return key
+        what = f"Idempotency-Key is not a text of at most {LONGEST_KEY} printable characters"
+        raise Refusal(400, "INVALID_REQUEST", what)
+
     def __repr__(self) -> str:
         return f"<Incoming {self.method} {self.path}>"
 
@@ -171,15 +173,10 @@ class Answer:
         self.cut_after: int | None = None
 
     @classmethod
-    def json(cls, value: object, status: int = 200, headers: Fields = (), *, indent: int | None = None) -> Answer:
+    def json(cls, value: object, status: int = 200, headers: Fields = ()) -> Answer:
         """`value` as JSON."""
-        text = json_text.encode(value, what="answer", ascii_only=False, indent=indent, wrapping=json_text.WRAPPING)
+        text = json_text.encode(value, what="answer", ascii_only=False, wrapping=json_text.WRAPPING)
         return cls(status, text.encode("utf-8"), JSON, headers)
-
-    @classmethod
-    def text(cls, text: str, status: int = 200, content_type: str = "text/plain; charset=utf-8") -> Answer:
-        """`text` in UTF-8."""
-        return cls(status, text.encode("utf-8", "replace"), content_type)
 
     @classmethod
     def file(cls, path: Path, size_bytes: int, name: str, content_type: str, *, inline: bool = False) -> Answer:
@@ -214,8 +211,7 @@ class Route:
     """A row of the route table.
 
     `path` has `{names}` for whole segments. `body` is "none", "json" (at most 10 MiB, Content-Type application/json),
-    or "file" (streamed to `receiver`, by default a Spool of at most `limit_bytes`; multipart/form-data unless `media`
-    says otherwise). `auth` says who may come in:
+    or "file" (a form, streamed to what `receiver` makes). `auth` says who may come in:
 
         secret   a worker: X-Internal-Secret
         jobs     a submitter: Basic or Bearer, if the platform was started with basic auth; else open
@@ -251,7 +247,6 @@ class Route:
         body: str = "none",
         auth: str = "page",
         prefixed: bool = False,
-        media: str = "",
         receiver: Receiving | None = None,
         limit_bytes: int | None = None,
     ) -> None:
@@ -263,67 +258,12 @@ class Route:
         self.body = body
         self.auth = auth
         self.prefixed = prefixed
-        self.media = media or {"json": JSON, "file": "multipart/form-data"}.get(body, "")
+        self.media = {"json": JSON, "file": "multipart/form-data"}.get(body, "")
         self.receiver = receiver
         self.limit_bytes = limit_bytes or {"json": JSON_BYTES, "file": UPLOAD_BYTES}.get(body, 0)
 
     def __repr__(self) -> str:
         return f"<Route {self.method} {self.path}>"
-
-
-class Spool:
-    """A body on disk: counted as it comes, never trusted, gone after the answer unless `keep()` moved it.
-
-    Mode 0600, in `folder`, under a name that nobody can guess.
-    """
-
-    __slots__ = ("_file", "_limit_bytes", "path", "size_bytes")
-
-    def __init__(self, folder: Path | str, limit_bytes: int = UPLOAD_BYTES) -> None:
-        self._limit_bytes = limit_bytes
-        self.path = os.path.join(folder, f".incoming-{os.urandom(16).hex()}")
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        self._file: BinaryIO | None = os.fdopen(descriptor, "wb", buffering=0)
-        self.size_bytes = 0
-
-    def feed(self, data: bytes) -> None:
-        """Write the next piece. Raises Refusal (413) beyond the limit."""
-        self.size_bytes += len(data)
-        if self.size_bytes > self._limit_bytes:
-            raise Refusal(413, "PAYLOAD_TOO_LARGE", f"the body is larger than {self._limit_bytes} bytes")
-        assert self._file is not None
-        view = memoryview(data)
-        while view:
-            view = view[self._file.write(view) :]
-
-    def finish(self) -> Spool:
-        """All of it is on the disk, and stays there through a loss of power."""
-        assert self._file is not None
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._file = None
-        return self
-
-    def open(self) -> BinaryIO:
-        """The body, from its beginning."""
-        return open(self.path, "rb")
-
-    def keep(self, path: Path | str) -> None:
-        """Make it the file `path`, on the same disk, in one step."""
-        os.replace(self.path, path)
-        self.path = ""
-
-    def discard(self) -> None:
-        """Remove it, unless it was kept."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        if self.path:
-            try:
-                os.unlink(self.path)
-            except FileNotFoundError:
-                pass
-            self.path = ""
 
 
 def percent_decoded(text: str) -> str:

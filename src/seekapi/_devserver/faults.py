@@ -13,7 +13,7 @@ import threading
 from copy import copy
 from functools import partial
 
-from .._protocol import json_text
+from .._protocol import json_text, routes
 from ..errors import ConfigurationError
 from . import records
 from .exchange import Answer, Refusal, Route
@@ -247,7 +247,7 @@ def faulty(route: Route) -> Route:
         if fault is None:
             return handler(platform, request)  # type: ignore[no-any-return]
         attempt_id = request.params.get("attempt", "")
-        platform.store.post(partial(_note_of_input, attempt_id=attempt_id, fault=fault), lambda value, error: None)
+        platform.store.post(partial(_note_of_input, attempt_id=attempt_id, fault=fault))
         return fault.met(lambda: handler(platform, request))
 
     bent = copy(route)
@@ -337,7 +337,7 @@ def _hits(armed: str, operation: str) -> bool:
     return (armed == CALLS and operation in _CALLS) or (armed == ANY and operation != DEADLINE)
 
 
-_BY_ENDING = {"/worker-request-id": REGISTER, "/push": PUSH, "/push/file": FILE, "/charge": CHARGE}
+_BY_ENDING = {routes.REGISTER: REGISTER, routes.PUSH_DATA: PUSH, routes.PUSH_FILE: FILE, routes.CHARGE: CHARGE}
 
 
 def operation_of(route: Route) -> str | None:
@@ -346,7 +346,7 @@ def operation_of(route: Route) -> str | None:
         return INPUT
     if route.auth != "secret" or route.method != "POST":
         return None
-    return next((name for ending, name in _BY_ENDING.items() if route.path.endswith(f"}}{ending}")), None)
+    return next((name for ending, name in _BY_ENDING.items() if route.path.endswith(f"}}/{ending}")), None)
 
 
 def _note_of_input(tx: Transaction, attempt_id: str, fault: Fault) -> None:

@@ -7,7 +7,8 @@ from datetime import timezone
 
 from .._protocol import jobs, json_text
 from ..errors import SerializationError
-from .exchange import Answer, Refusal
+from . import records
+from .exchange import Answer, Later
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from .exchange import Incoming
     from .records import JobRow
 
-LONGEST_KEY = 255
+# Who submits waits so long for the callback, which may have others to answer first, and then has the job as it stands.
+CALLBACK_WAIT_S = 15.0
 # Written out, numbers may be longer than they were sent. A job with such an input and result can still be read.
 MOST_BYTES = 20 * 1024 * 1024
 
@@ -40,8 +42,20 @@ def shown(job: JobRow, zone: tzinfo) -> dict[str, Any]:
     )
 
 
-def created(platform: Platform, job: JobRow) -> Answer:
-    """201, and where the new job is."""
+def created(platform: Platform, job: JobRow) -> Answer | Later:
+    """201, and where the new job is. If a callback is to be asked, once it has answered: the Job then says how."""
+
+    def ask(is_last: bool) -> Answer | None:
+        with platform.store.read() as reader:
+            now = records.job_of(reader, job.job_id)
+        if now is None:
+            return missing(job.job_id)
+        return None if now.awaits_callback and not is_last else _created(platform, now)
+
+    return Later(ask, CALLBACK_WAIT_S) if job.awaits_callback else _created(platform, job)
+
+
+def _created(platform: Platform, job: JobRow) -> Answer:
     location = f"{platform.options.prefix}{jobs.JOBS}/{job.job_id}"  # The id is ours: nothing in it wants quoting.
     return Answer.json(shown(job, zone_of(platform)), 201, (("Location", location),))
 
@@ -85,14 +99,6 @@ def decoded(request: Incoming) -> Any:
     except json_text.JsonError as error:
         reason = str(error)
     raise jobs.Invalid([jobs.problem("json_invalid", [], f"the body is not JSON: {reason}", None)])
-
-
-def key_of(request: Incoming) -> str:
-    """The Idempotency-Key, "" if there is none. Raises Refusal (400)."""
-    key = request.headers.get("Idempotency-Key").strip()
-    if len(key) > LONGEST_KEY or not (key.isascii() and (key.isprintable() or not key)):
-        raise Refusal(400, "INVALID_REQUEST", f"Idempotency-Key is not a text of at most {LONGEST_KEY} characters")
-    return key
 
 
 def _value(text: str | None) -> Any:

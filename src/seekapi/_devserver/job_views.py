@@ -118,7 +118,7 @@ def cancel(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
     return Answer.json(shown(changes.cancel(tx, job), zone_of(platform)))
 
 
-def rerun(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
+def rerun(platform: Platform, request: Incoming, tx: Transaction) -> Answer | Later:
     """POST …/rerun: 201, a new job with the same input, or with the one that is sent as `request_payload`."""
     job = records.job_of(tx, request.params["job_id"])
     if job is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .._protocol import jobs, lifecycles
 from . import changes, contract, records, settings
 from .exchange import Answer, Later, Refusal, Route
-from .job_answers import created, decoded, encoded, key_of, missing, shown, unprocessable, zone_of
+from .job_answers import created, decoded, encoded, missing, shown, unprocessable, zone_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ CHARGE_LIMIT = "SeekAPI-Charge-Limit"
 _MOST_CHARGES = 2**53
 
 
-def submit(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
+def submit(platform: Platform, request: Incoming, tx: Transaction) -> Answer | Later:
     """POST /jobs: 201 and the Job. With an Idempotency-Key, once: the same key and body get the same job."""
-    key = key_of(request)
+    key = request.idempotency_key()
     try:
         value = decoded(request)
         contract.check_input(platform, value)
@@ -49,7 +49,11 @@ def submit(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
 def make(platform: Platform, request: Incoming, tx: Transaction, text: str, **more: Any) -> JobRow:
     """A new job with the input `text`, the settings of this moment, and the limit that the caller set."""
     limit = _charge_limit(platform, request)
-    more |= {"settings_json": settings.snapshot(platform, tx), "platform_only": platform.runner is None}
+    more |= {
+        "settings_json": settings.snapshot(platform, tx),
+        "platform_only": platform.runner is None,
+        "awaits_callback": bool(platform.options.callback_url),
+    }
     return changes.submit(tx, text, charge_limit=limit, **more)
 
 

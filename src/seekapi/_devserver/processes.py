@@ -31,6 +31,8 @@ LARGEST_REPORT_BYTES = 80 * 1024 * 1024
 LARGEST_STACK_CHARS = 1024 * 1024
 # How long output is waited for that others may still hold open, once the process itself has ended.
 LAST_OUTPUT_S = 0.2
+# However late it is by then, so often is read what the process itself has left: a pipe holds 1 MB at most.
+LAST_READS = 16
 # Where the system cannot tell that a process has ended, one has to look.
 LOOK_EVERY_S = 0.02
 # A process that is killed may have started another one a moment before.
@@ -117,12 +119,13 @@ class Child:
         if self._exit_code is not None:
             return self._exit_code
         self.kill()
-        ends_at = time.monotonic() + LAST_OUTPUT_S
+        ends_at, read_count = time.monotonic() + LAST_OUTPUT_S, 0
         while any(key.data in (STDOUT, STDERR, _REPORT) for key in self._selector.get_map().values()):
             left_s = ends_at - time.monotonic()
-            if left_s <= 0:
+            if left_s <= 0 and read_count >= LAST_READS:
                 break
             self.step(left_s)
+            read_count += 1
         for source, lines in self._splitters.items():
             self.lines += [(source, line) for line in lines.finish()]
         self._read_report(is_whole=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .app import UNWANTED_BYTES, by_name, shaped, too_large
-from .exchange import Answer, Refusal, Spool
+from .exchange import Answer, Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Reception:
     """What has come of one request. Raises Refusal, or what a receiver raises, as soon as there is a reason to.
 
-    `verdict` is an answer that was found without the body; `may_stay` says whether the connection can go on after it,
+    `early_answer` is one that was found without the body; `may_stay` says whether the connection can go on after it,
     because the body is short enough to be read and dropped.
     """
 
@@ -23,13 +23,13 @@ class Reception:
         "_app",
         "_pieces",
         "body_bytes",
+        "early_answer",
         "has_body",
         "head",
         "may_stay",
         "receiver",
         "request",
         "route",
-        "verdict",
     )
 
     def __init__(self, app: App, head: RequestHead) -> None:
@@ -40,7 +40,7 @@ class Reception:
         self.receiver: Receiver | None = None
         self.route: Route | None = None
         self.request: Incoming | None = None
-        self.verdict: Answer | None = None
+        self.early_answer: Answer | None = None
         self.has_body, self.may_stay = True, False
         self._open(app, head)
 
@@ -57,7 +57,7 @@ class Reception:
     def take(self, data: bytes) -> None:
         """The next piece of the body. It is counted, whatever length was announced."""
         self.body_bytes += len(data)
-        if self.verdict is not None:
+        if self.early_answer is not None:
             return
         assert self.route is not None
         if self.body_bytes > (self.route.limit_bytes or UNWANTED_BYTES):
@@ -91,15 +91,11 @@ class Reception:
             self.may_stay = length <= UNWANTED_BYTES and not (is_chunked or (head.expects_continue and self.has_body))
             opened = app.open(head, named)
             if isinstance(opened, Answer):
-                self.verdict = opened
+                self.early_answer = opened
                 return
             self.route, self.request = opened
-            if self.route.body == "file":
-                make = self.route.receiver
-                self.receiver = make(app.platform, self.request) if make is not None else self._spool(app, self.route)
+            if self.route.receiver is not None:
+                self.receiver = self.route.receiver(app.platform, self.request)
         except Refusal as refusal:
-            self.verdict = shaped(refusal, self.path)
+            self.early_answer = shaped(refusal, self.path)
             self.may_stay = self.may_stay and refusal.status != 413
-
-    def _spool(self, app: App, route: Route) -> Spool:
-        return Spool(app.platform.options.data_dir, route.limit_bytes)

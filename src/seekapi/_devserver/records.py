@@ -33,6 +33,7 @@ _JOB_COLUMNS = (
     "metered_count",
     "charge_limit",
     "rerun_of",
+    "awaits_callback",
     "errors_json",
     "warnings_json",
     "fault_json",
@@ -53,7 +54,10 @@ _FILE = (
 
 
 class JobRow:
-    """A job as it stands. `attempt` is the number of the last one, 0 before the first."""
+    """A job as it stands. `attempt` is the number of the last one, 0 before the first.
+
+    One that `awaits_callback` is queued, but no worker of ours gets it before the callback has answered.
+    """
 
     __slots__ = ("job_number", *_JOB_COLUMNS[1:])
 
@@ -68,6 +72,7 @@ class JobRow:
         self.metered_count: int
         self.charge_limit: int | None
         self.rerun_of: str | None
+        self.awaits_callback: int
         self.errors_json: str | None
         self.warnings_json: str | None
         self.fault_json: str | None
@@ -85,6 +90,7 @@ class JobRow:
             self.metered_count,
             self.charge_limit,
             self.rerun_of,
+            self.awaits_callback,
             self.errors_json,
             self.warnings_json,
             self.fault_json,
@@ -163,7 +169,13 @@ def job_of(reader: Reader, job_id: str) -> JobRow | None:
 
 def next_waiting(reader: Reader) -> JobRow | None:
     """The job that has been in the queue longest."""
-    row = reader.row(f"{_JOB} WHERE status = 'queued' ORDER BY number LIMIT 1")
+    row = reader.row(f"{_JOB} WHERE status = 'queued' AND awaits_callback = 0 ORDER BY number LIMIT 1")
+    return None if row is None else JobRow(row)
+
+
+def next_untold(reader: Reader) -> JobRow | None:
+    """The job that the callback is to be asked about next."""
+    row = reader.row(f"{_JOB} WHERE awaits_callback = 1 ORDER BY number LIMIT 1")
     return None if row is None else JobRow(row)
 
 

@@ -35,7 +35,7 @@ log = logging.getLogger("seekapi.dev")
 STOP_GRACE_S = 5.0
 # A disk that takes nothing is asked again.
 RETRY_S = 1.0
-_ANNOUNCED = frozenset(("submitted", "queued", "retry", "status"))
+_ANNOUNCED = frozenset(("submitted", "callback", "status"))
 
 
 class Runner:
@@ -45,8 +45,8 @@ class Runner:
         self.platform = platform
         self.worker = worker
         self.concurrency = concurrency
-        self.is_stopping = False
-        self.is_urgent = False
+        # No more jobs; an end to those that run; and at once.
+        self.is_stopping = self.is_ending = self.is_urgent = False
         # Something to look for in the queue; None: come to an end.
         self.waiting: SimpleQueue[bool | None] = SimpleQueue()
         self.stopped = threading.Event()
@@ -71,6 +71,8 @@ class Runner:
     def start(self) -> Runner:
         """Begin with what is in the queue."""
         self._unsubscribe = self.platform.store.subscribe(self._happened)
+        if not self.platform.options.callback_url:  # What an earlier server was to ask about.
+            self.platform.store.post(changes.release_all)
         for slot in self._slots:
             self.waiting.put(True)
             slot.start()
@@ -84,6 +86,7 @@ class Runner:
         ends_at = self.platform.clock() + grace_s
         for slot in self._slots:
             slot.join(max(0.0, ends_at - self.platform.clock()) if slot.is_alive() else 0)
+        self.is_ending = True
         for slot in self._slots:
             slot.end()
         for slot in self._slots:
@@ -95,7 +98,7 @@ class Runner:
 
     def hurry(self) -> None:
         """End whatever runs at once. From any thread, also from a signal handler."""
-        self.is_stopping = self.is_urgent = True
+        self.is_stopping = self.is_ending = self.is_urgent = True
         for slot in self._slots:
             slot.end()
 

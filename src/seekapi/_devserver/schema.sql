@@ -13,6 +13,7 @@ CREATE TABLE job (
   metered_count INTEGER NOT NULL DEFAULT 0,
   charge_limit INTEGER,
   rerun_of TEXT,
+  awaits_callback INTEGER NOT NULL DEFAULT 0,
   submit_key TEXT,
   submit_digest BLOB,
   errors_json TEXT,
@@ -24,7 +25,8 @@ CREATE TABLE job (
 );
 -- Lists are newest first, by whole seconds, as the protocol counts them.
 CREATE INDEX job_by_age ON job (CAST(registered_at AS INTEGER), number);
-CREATE INDEX job_waiting ON job (number) WHERE status = 'queued';
+CREATE INDEX job_waiting ON job (number) WHERE status = 'queued' AND awaits_callback = 0;
+CREATE INDEX job_untold ON job (number) WHERE awaits_callback = 1;
 CREATE UNIQUE INDEX job_submitted ON job (submit_key) WHERE submit_key IS NOT NULL;
 
 CREATE TABLE attempt (

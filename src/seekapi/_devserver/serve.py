@@ -243,8 +243,7 @@ class Server:
         if self._stopping.is_set():
             self._shut_down()
         await self._ended.wait()
-        if callable(unsubscribe):
-            unsubscribe()
+        unsubscribe()
 
     def _tick(self) -> None:
         """Keep every connection's deadline: one timer for all of them."""

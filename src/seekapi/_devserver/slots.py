@@ -98,7 +98,7 @@ class Slot(threading.Thread):
     def _work(self, claimed: Claimed) -> None:
         self.attempt = claimed.attempt
         # What was asked before belongs to a job that is over; but the end of the platform stays the end.
-        self._is_to_end = self._runner.is_urgent
+        self._is_to_end = self._runner.is_ending
         try:
             if not self._is_over(claimed.attempt):
                 _Attempt(self._runner, claimed, self._wake_end, lambda: self._is_to_end).run()

@@ -49,7 +49,7 @@ log = logging.getLogger("seekapi.dev")
 
 KINDS = (
     "submitted",
-    "queued",
+    "callback",
     "started",
     "called",
     "input",
@@ -59,7 +59,6 @@ KINDS = (
     "charge",
     "progress",
     "log",
-    "retry",
     "status",
     "ended",
     "lost",
@@ -68,6 +67,10 @@ KINDS = (
 MOST_IN_A_GROUP = 512
 # From this size on, the log of the database is copied into it after a commit, when everybody has their answer.
 CHECKPOINT_BYTES = 4 * 1024 * 1024
+
+
+def _nobody_waits(value: object, error: BaseException | None) -> None:
+    """A work that may be lost with the disk."""
 
 
 class Event:
@@ -209,12 +212,14 @@ class Store:
         self.post(work, reply)
         return future
 
-    def post(self, work: Work, reply: Reply) -> None:
+    def post(self, work: Work, reply: Reply = _nobody_waits) -> None:
         """Queue a work without a future: `reply(value, error)` is called on the writer's thread, and must be quick."""
-        if self._is_closed:
-            reply(None, _closed())
-            return
-        self._works.put((work, reply))
+        with self._closing:  # What was queued is in front of the end, and so it has an answer.
+            is_late = self._is_closed
+            if not is_late:
+                self._works.put((work, reply))
+        if is_late:
+            reply(None, NotStored("the server is ending: nothing was kept"))
 
     @contextmanager
     def read(self) -> Iterator[Reader]:
@@ -258,10 +263,10 @@ class Store:
     def close(self) -> None:
         """What is queued is still written; what comes later is refused."""
         with self._closing:
-            was_closed, self._is_closed = self._is_closed, True
-        if was_closed:
-            return
-        self._works.put(None)
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._works.put(None)
         self._thread.join()
         while self._readers:
             self._readers.pop().close()
@@ -296,11 +301,6 @@ class Store:
             if len(group) == MOST_IN_A_GROUP or self._works.empty():
                 return group, True
             item = self._works.get()
-        # Whoever called post() while close() was being called is behind the end.
-        while not self._works.empty():
-            late = self._works.get()
-            if late is not None:
-                late[1](None, _closed())
         return group, False
 
     def _commit(self, group: list[tuple[Work, Reply]]) -> None:
@@ -375,10 +375,6 @@ class Store:
             self._connection.execute(f"PRAGMA wal_checkpoint({how})").fetchall()
         except sqlite3.Error as error:  # The log stays as it is, and nothing is lost.
             log.warning("the store could not be tidied up: %s", error)
-
-
-def _closed() -> NotStored:
-    return NotStored("the server is ending: nothing was kept")
 
 
 def _quietly(call: Callable[..., object], *arguments: object) -> None:

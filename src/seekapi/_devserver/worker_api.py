@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from .store import Transaction
     from .uploads import Upload
 
-LONGEST_KEY = 255
 LONGEST_CHARGE_KEY = 1024
 LONGEST_TYPE = 64
 LONGEST_REQUEST_ID = 256
@@ -60,7 +59,7 @@ def push_data(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
         raise _invalid(f"type is not a text of at most {LONGEST_TYPE} characters")
     text = _encoded({"type": kind, "data": fields["data"]})
     attempt = _attempt_of(tx, _job_of(tx, request), fields.get("execution_token"))
-    call = _Call(tx, attempt, "push", _key_of(request), changes.digest_of(text))
+    call = _Call(tx, attempt, "push", request.idempotency_key(), changes.digest_of(text))
     if call.answered is not None:
         return call.answered
     call.check_is_open()
@@ -75,7 +74,7 @@ def push_file(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
         raise _invalid("the form is missing")
     name = upload.text(uploads.NAME)
     attempt = _attempt_of(tx, _job_of(tx, request), upload.text(uploads.TOKEN))
-    call = _Call(tx, attempt, "file", _key_of(request), bytes.fromhex(upload.sha256))
+    call = _Call(tx, attempt, "file", request.idempotency_key(), bytes.fromhex(upload.sha256))
     if call.answered is not None:
         return call.answered
     call.check_is_open()
@@ -183,13 +182,6 @@ def _fields_of(request: Incoming) -> dict[str, Any]:
     return fields
 
 
-def _key_of(request: Incoming) -> str:
-    key = request.headers.get("Idempotency-Key").strip()
-    if len(key) > LONGEST_KEY or not (key.isascii() and (key.isprintable() or not key)):
-        raise _invalid(f"Idempotency-Key is not a text of at most {LONGEST_KEY} printable characters")
-    return key
-
-
 def _text(text: str, name: str, longest: int) -> str:
     """`text`, if it has a UTF-8 form: JSON can spell half of a character that has none."""
     is_whole = not any("\ud800" <= character <= "\udfff" for character in text)
@@ -214,7 +206,7 @@ def _invalid(reason: str) -> Refusal:
     return Refusal(400, "INVALID_REQUEST", reason)
 
 
-_BASE = "/v1/internal/jobs/{job_id}/"
+_BASE = routes.WORKER_PATHS + "jobs/{job_id}/"
 ROUTES = (
     Route("POST", _BASE + routes.REGISTER, register, writes=True, body="json", auth="secret"),
     Route("POST", _BASE + routes.PUSH_DATA, push_data, writes=True, body="json", auth="secret"),

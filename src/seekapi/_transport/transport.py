@@ -94,9 +94,8 @@ class Transport:
         try:
             return self._driver.finish(self._deliver(request, deadline, policy))
         except SeekApiError as error:
-            failure = error.with_traceback(None)
-            failure.__cause__ = failure.__context__ = None
-        raise failure
+            error.__cause__ = error.__context__ = None
+            raise error.with_traceback(None)  # noqa: B904 (raised again, it has no cause)
 
     def start(self, request: Request, deadline: float, policy: Policy) -> None:
         """Begin `request` in the background of the sends that follow on this thread. Never waits, never raises.

@@ -120,6 +120,8 @@ class Invocation:
     def end(self) -> None:
         """run() answers: what comes later is refused."""
         self.is_over = True
+        if self.reason is not None:
+            self.reason.__traceback__ = None  # it leads to the handler's calls, and those hold what it has loaded
         self.cancel(Cancelled("the job has been answered already; this call comes too late"))
 
     def check(self) -> None:

@@ -120,6 +120,9 @@ def _answer(event: Any, context: Any, fn: UserFn | UserFunction) -> Envelope:
             if _is_exit_of_fork(error, pid):
                 raise
             code, message = log.verdict or log.conclude(error)
+            # The error often holds, in a ring, the calls that it came through: what the handler held would stay until
+            # the collector looks, and that counts objects, not megabytes.
+            BaseException.with_traceback(error, None)
             return envelopes.failure(code, message, request_id)
 
 
@@ -250,7 +253,11 @@ class _Attempt:
         except Exception as error:
             if error is not failure:
                 logs.warn("not all that was yielded before the failure is delivered: %s", type(error).__name__)
-        raise failure
+                error.__traceback__ = None
+        try:
+            raise failure
+        finally:
+            del failure  # or this call and the error, which has come through it, would hold each other
 
     def _reason_of(self, failure: BaseException | None) -> BaseException | None:
         invocation = self._invocation

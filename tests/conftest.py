@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import signal
 from collections.abc import Iterator
 from multiprocessing.connection import Connection, Pipe, wait
 
@@ -21,6 +22,14 @@ Files = Iterator[list[pytest.Item]]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lanes", type=int, default=0, help="processes that run the tests (a core each in a long run)")
+
+
+def pytest_configure() -> None:
+    # Of `pytest &` in a script, or under nohup: what the tests send must reach what they start.
+    for name, meant in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, meant)
 
 
 @pytest.hookimpl(tryfirst=True)

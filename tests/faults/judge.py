@@ -30,13 +30,21 @@ REGISTER = Expect("ok")
 
 def problems_of(seen: Observation) -> list[str]:
     """Everything that this observation does against the laws and its row."""
+    return inexcusable_of(seen) + (excusable_of(seen) if seen.result else [])
+
+
+def inexcusable_of(seen: Observation) -> list[str]:
+    """What holds however slow the machine is: nothing leaks, nothing foreign is raised, an effect is one effect."""
     if seen.broken or not seen.result:
         return [f"the child broke: {seen.broken}"]
     found = [f"leak: {leak}" for leak in seen.result["leaks"]]
-    found += _foreign(seen) + _timing(seen) + _memory(seen) + _effects(seen) + _wire(seen)
-    if seen.op.startswith("run"):
-        return found + _envelope(seen)
-    return found + _outcome(seen)
+    return found + _foreign(seen) + _memory(seen) + _effects(seen) + _wire(seen)
+
+
+def excusable_of(seen: Observation) -> list[str]:
+    """What may also come of a machine that stood still: late, too often, an effect too few, another outcome."""
+    found = _timing(seen) + _effects_due(seen) + _counts_due(seen)
+    return found + (_envelope(seen) if seen.op.startswith("run") else _outcome(seen))
 
 
 def overshoot_s(seen: Observation) -> float:
@@ -81,14 +89,20 @@ def _effects(seen: Observation) -> list[str]:
     outcome = (seen.call.get("error") or {}).get("outcome")
     if outcome in ("rejected", "not_sent") and count and len(calls) == 1:
         found.append(f"says {outcome}, yet there is an effect")
-    wanted = seen.expect.effects
-    if wanted is not None and seen.op == "register":
-        wanted = min(wanted, 1) if seen.expect.outcome == "ok" else None
-    if wanted is not None and seen.op.startswith("run"):
-        wanted = min(wanted, 1)
-    if wanted is not None and count != wanted:
-        found.append(f"{count} effects, where {wanted} was due")
     return found + _content(seen, kind)
+
+
+def _effects_due(seen: Observation) -> list[str]:
+    """As many effects as the row says."""
+    kind, wanted = KINDS.get(seen.op), seen.expect.effects
+    if kind is None or wanted is None:
+        return []
+    count = seen.ledger.count(kind)
+    if seen.op == "register":
+        wanted = min(wanted, 1) if seen.expect.outcome == "ok" else count
+    if seen.op.startswith("run"):
+        wanted = min(wanted, 1)
+    return [f"{count} effects, where {wanted} was due"] if count != wanted else []
 
 
 def _content(seen: Observation, kind: str) -> list[str]:
@@ -107,7 +121,7 @@ def _content(seen: Observation, kind: str) -> list[str]:
 
 
 def _wire(seen: Observation) -> list[str]:
-    """What travelled: no secret to another origin, none in the input's request, nothing injected, not too often."""
+    """What travelled: no secret to another origin, none in the input's request, nothing injected."""
     found = leaks_in(seen.other, {name: SECRETS[name] for name in ("secret", "token", "signature")}, "the other origin")
     found += leaks_in(seen.proxy, {name: SECRETS[name] for name in ("secret", "token", "signature")}, "the proxy")
     if "proxied" in seen.row.scene and bool(seen.proxy) != seen.row.scene["proxied"]:
@@ -124,8 +138,6 @@ def _wire(seen: Observation) -> list[str]:
             found.append("the token is in a request's head")
     if any("169.254" in host for host in seen.result["connects"]):
         found.append("connected to the metadata address")
-    if seen.op not in ("register", "run_register") or seen.expect.requests == (0, 0):
-        found += _counts(seen)
     return found + _keys(seen)
 
 
@@ -141,8 +153,11 @@ def _keys(seen: Observation) -> list[str]:
     return found
 
 
-def _counts(seen: Observation) -> list[str]:
-    found = []
+def _counts_due(seen: Observation) -> list[str]:
+    """As many requests and connections as the row says."""
+    found: list[str] = []
+    if seen.op in ("register", "run_register") and seen.expect.requests != (0, 0):
+        return found
     if seen.expect.requests:
         least, most = seen.expect.requests
         count = len(seen.inputs) if seen.op in GETS else sum("worker-request-id" not in r.target for r in seen.api)

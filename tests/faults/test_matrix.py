@@ -11,11 +11,13 @@ from collections.abc import Iterator
 import pytest
 
 from .expect import Expect, Row
-from .judge import problems_of
+from .judge import excusable_of, inexcusable_of, problems_of
 from .runner import Observation, Sdk, observe_all
 from .table import cases
 
 CASES = cases()
+# More than these are no accident; each may take seconds.
+MOST_AGAIN = 60
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +26,18 @@ def observations(request: pytest.FixtureRequest) -> Iterator[dict[str, Observati
     ids = {item.callspec.id for item in request.session.items if item.function is test_row}  # type: ignore[attr-defined]
     wanted = [case for case in CASES if _id(case) in ids]
     with Sdk() as sdk:
-        yield {seen.name: seen for seen in observe_all(sdk, wanted)}
+        seen = {one.name: one for one in observe_all(sdk, wanted)}
+        # A busy machine may have brought about what time brings about: then it is gone when few are played at once.
+        for _ in range(2):
+            again = [case for case in wanted if is_excusable(seen[_id(case)])]
+            if len(again) <= MOST_AGAIN:
+                seen |= {one.name: one for one in observe_all(sdk, again, parallel=2)}
+        yield seen
+
+
+def is_excusable(seen: Observation) -> bool:
+    """Whether something is wrong, and nothing that no machine excuses."""
+    return not inexcusable_of(seen) and bool(excusable_of(seen))
 
 
 def _id(case: tuple[Row, str, Expect]) -> str:

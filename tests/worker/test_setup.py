@@ -143,7 +143,7 @@ def test_a_job_does_not_wait_longer_than_it_has_time(platform):
     other.start()
     assert begun.wait(20)
 
-    envelope = handler(platform.event, LambdaContext(1_000, None))
+    envelope = handler(platform.event, LambdaContext(2_000, None))
     go_on.set()
     other.join(20)
 

@@ -21,16 +21,17 @@ from .loopback import API, INPUT, OK, get, interrupting, post, soon
 
 
 class Clocks:
-    """A monotonic and a wall clock that a test can put forward."""
+    """A monotonic and a wall clock that stand still until a test puts them forward."""
 
     def __init__(self):
+        self._began, self._wall_began = time.monotonic(), time.time()
         self.ahead_s = self.wall_ahead_s = 0.0
 
     def monotonic(self):
-        return time.monotonic() + self.ahead_s
+        return self._began + self.ahead_s
 
     def wall(self):
-        return time.time() + self.wall_ahead_s
+        return self._wall_began + self.wall_ahead_s
 
 
 @pytest.fixture

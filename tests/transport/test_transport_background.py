@@ -241,8 +241,9 @@ def test_another_thread_does_not_pump_it(serve, transport):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_child_drops_the_background_of_its_parent(serve, transport):
+def test_a_child_drops_the_background_of_its_parent(serve, transport, monkeypatch):
     """The parent's exchange is the parent's: the child must not take its answer away."""
+    monkeypatch.setattr(transport_module, "WORTH_WAITING_S", 10.0)
     released = threading.Event()
 
     def register(peer):

@@ -356,4 +356,5 @@ def test_a_lookup_leaves_no_descriptor_behind(make_transport):
     while count() > before and time.monotonic() < ends_by:
         time.sleep(0.01)
 
-    assert count() == before
+    # Fewer, if a thread of an earlier test has closed something meanwhile.
+    assert count() <= before

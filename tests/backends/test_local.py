@@ -107,7 +107,8 @@ def test_nothing_is_left_over(somewhere):
         somewhere.charge(f"k{number}")
 
     gc.collect()
-    assert before == (len(os.listdir("/proc/self/fd")) if before else 0)
+    # Fewer, if a thread of an earlier test has closed something meanwhile.
+    assert before >= (len(os.listdir("/proc/self/fd")) if before else 0)
     assert set(os.listdir(somewhere.job())) == {
         "data_pushes.jsonl",
         "response_json.json",

@@ -112,7 +112,7 @@ def test_the_first_minute(dev, tmp_path, write_worker):
     write_worker(HELLO, "hello/worker.py")
     with dev("hello/worker.py") as server:
         called = seekapi("call", '{"name": "world"}', cwd=tmp_path)
-        server.until_said("completed")
+        server.until_said("completed .* files$")
         banner, *lines = server.said().split("try ")
 
     assert json.loads(called.stdout) == {"message": "hello world"} and called.returncode == 0
@@ -358,7 +358,7 @@ def test_a_port_that_is_taken_is_named_and_the_next_one_used(dev, write_worker):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with dev("worker.py", port=port) as server:
-            assert f"port {port} is taken by" in server.said()
+            server.until_said(f"port {port} is taken by")
             assert not server.ready["url"].endswith(f":{port}")
 
 
@@ -454,8 +454,8 @@ def test_a_server_leaves_the_ready_file_of_another_alone(dev, tmp_path, write_wo
     write_worker(HELLO)
     with dev("worker.py") as first:
         with dev("worker.py", "--ephemeral") as second:
-            assert f"finds {first.ready['url']} (process {first.process.pid})" in second.said()
-            assert f"try         seekapi call --url {second.ready['url']} '" in second.said()
+            second.until_said(re.escape(f"finds {first.ready['url']} (process {first.process.pid})"))
+            second.until_said(re.escape(f"try         seekapi call --url {second.ready['url']} '"))
             assert second.stop() == 130
 
         found = json.loads((tmp_path / ".seekapi" / "ready.json").read_text())

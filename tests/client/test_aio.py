@@ -188,6 +188,7 @@ def test_a_closed_client_says_so(service):
         opened = len(os.listdir("/proc/self/fd"))
         with pytest.raises(RuntimeError, match="this AsyncClient is closed"):
             await client.health()
-        assert len(os.listdir("/proc/self/fd")) == opened
+        # Fewer, if the service's end of the connection was closed only now.
+        assert len(os.listdir("/proc/self/fd")) <= opened
 
     run(use())

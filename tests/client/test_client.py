@@ -278,7 +278,7 @@ def test_nobody_there_is_a_connect_error(serve):
     server = serve(lambda peer: None)
     server.close()
 
-    with Client(server.url, timeout=0.5) as client, pytest.raises(ConnectError) as caught:
+    with Client(server.url, timeout=10) as client, pytest.raises(ConnectError) as caught:
         client.jobs.submit({})
 
     assert caught.value.outcome == "not_sent"

@@ -458,6 +458,7 @@ NO_HURRY_S = 60.0
 def no_hurry(monkeypatch):
     """Whoever waits for a turn has a minute."""
     monkeypatch.setattr(connection, "TURN_S", NO_HURRY_S)
+    monkeypatch.setattr(serve, "NEWCOMER_S", NO_HURRY_S)
 
 
 @contextlib.contextmanager

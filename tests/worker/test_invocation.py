@@ -332,16 +332,53 @@ def test_a_late_call_that_is_awaited_ends_the_job(platform, monkeypatch):
     assert message_of(envelope).endswith('in fn: await asyncio.gather(job.charge("k"))')
 
 
-def test_a_call_that_is_cut_off_by_the_deadline_tells_its_line(platform, caplog):
-    """It was on its way, so it fails as any that gets no answer; and if the handler does, that is why."""
-    platform.server.fault, platform.server.endpoint = FAULTS["stall_headers"], "push"
+@pytest.mark.parametrize(("name", "endpoint"), [*zip(LATE_CALLS, ("push", "file", "charge", "push"), strict=True)])
+def test_a_call_that_is_cut_off_by_the_deadline_ends_the_job(platform, caplog, name, endpoint):
+    """It was on its way, and what became of it is not known: a handler that goes on without it has not succeeded."""
+    platform.server.fault, platform.server.endpoint = FAULTS["stall_headers"], endpoint
 
-    envelope = seekapi.run(platform.event, LambdaContext(2_000, None), lambda job_input, job: job.push_data(1))
+    def fn(job_input, job):
+        with contextlib.suppress(Exception):
+            LATE_CALLS[name](job)
+        return "done"
+
+    envelope = seekapi.run(platform.event, LambdaContext(2_000, None), fn)
 
     [record] = caplog.records
     assert re.match(r"timed out after \S+ s at .*test_invocation\.py:\d+ in <lambda>: .*job\.", message_of(envelope))
-    assert "job.push_data(1)" in record.seekapi_line
+    assert "job." in record.seekapi_line
     assert "TransportTimeout" in record.traceback
+    assert "done" not in platform.pushes
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="the main thread is guarded by a timer")
+def test_a_handler_that_could_not_be_interrupted_and_returns_too_late_has_timed_out(platform):
+    """Not the platform, nor the disk, is at fault."""
+
+    def fn(job_input):
+        before = signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        try:
+            time.sleep(0.8)
+        finally:
+            signal.signal(signal.SIGALRM, before)
+        return "late"
+
+    envelope = seekapi.run(platform.event, LambdaContext(1_000), fn)
+
+    assert code_of(envelope) == "TIMEOUT" and "the handler returned after" in message_of(envelope)
+    assert platform.pushes == []
+
+
+def test_a_call_with_a_timeout_of_its_own_fails_as_any_other(platform):
+    """There is time left, so it is the handler's to go on."""
+    platform.server.fault, platform.server.endpoint = FAULTS["stall_headers_once"], "push"
+
+    def fn(job_input, job):
+        with contextlib.suppress(seekapi.TransportTimeout):
+            job.push_data(1, timeout=0.05)
+        return "done"
+
+    assert seekapi.run(platform.event, LambdaContext(30_000, None), fn) == {"ok": True}
 
 
 def test_a_result_that_is_not_json_names_the_culprit(platform):

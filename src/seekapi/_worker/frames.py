@@ -10,7 +10,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType, FrameType, TracebackType
+    from types import CodeType, FrameType
     from typing import Any, TypeVar
 
     Function = TypeVar("Function", bound=Callable[..., Any])
@@ -77,15 +77,6 @@ def place(frame: FrameType | None, *, is_known: bool = False) -> str:
         calls.append((frame, frame.f_lineno))
         frame = frame.f_back
     return _innermost(calls) if is_known or frame is not None else ""
-
-
-def place_raised(trace: TracebackType | None) -> str:
-    """As `place`, of where an exception came from."""
-    calls = []
-    while trace is not None:
-        calls.append((trace.tb_frame, trace.tb_lineno))
-        trace = trace.tb_next
-    return _innermost(calls[::-1])
 
 
 def place_awaited(awaitable: Any) -> str:

@@ -285,22 +285,18 @@ class guarding:
         children.kill(self._found, self._before, self._own_thread())
 
 
-def end_for_call(invocation: Invocation) -> NoReturn:
-    """End the job here and now, as at its deadline: a call of the handler's finds no time left. From any thread."""
+def end_for_call(invocation: Invocation, failure: BaseException | None = None) -> NoReturn:
+    """End the job here and now, as at its deadline: a call of the handler's has no time left. From any thread.
+
+    `failure` is what the call came to, if it was begun.
+    """
     here = sys._getframe()
     place = _told(lambda: frames.place(here, is_known=True) or frames.place_awaited(invocation.coroutine))
-    invocation.cancel(_timed_out(invocation, place))
+    verdict = _timed_out(invocation, place)
+    verdict.__cause__ = failure
+    invocation.cancel(verdict)
     assert invocation.reason is not None
     raise invocation.reason
-
-
-def ended_with_call(invocation: Invocation, failure: BaseException) -> DeadlineExceeded:
-    """The verdict on a job whose call has failed with `failure` because the job's time was up."""
-    from .tracebacks import trace_of
-
-    verdict = _timed_out(invocation, _told(lambda: frames.place_raised(trace_of(failure))))
-    verdict.__cause__ = failure
-    return verdict
 
 
 def _timed_out(invocation: Invocation, place: str) -> DeadlineExceeded:

@@ -260,15 +260,9 @@ class _Attempt:
             del failure  # or this call and the error, which has come through it, would hold each other
 
     def _reason_of(self, failure: BaseException | None) -> BaseException | None:
-        invocation = self._invocation
-        if invocation.reason is not None:
-            return invocation.reason
-        if failure is None or handlers.is_stop(failure):
-            return None
-        if issubclass(type(failure), errors.TransportTimeout) and invocation.is_late(deadline.SHORTEST_BUDGET_S):
-            # Its call ended because the job's time did.
-            return guard.ended_with_call(invocation, failure)
-        return failure
+        if self._invocation.reason is not None:
+            return self._invocation.reason
+        return None if failure is None or handlers.is_stop(failure) else failure
 
     def _perform(self, function: UserFunction, job_input: Any) -> _Result | _Unfinished:
         """User code begins here."""
@@ -316,6 +310,11 @@ class _Attempt:
         """Push what the handler returned, as the last value."""
         if result is None or (result.value is None and self._invocation.pushed):
             return
+        until, now = self._invocation.delivery_deadline, time.monotonic()
+        if until is not None and now >= until:
+            # Nobody could interrupt it: it has a SIGALRM of its own, or was in one long call into C.
+            late_s = now - self._invocation.started
+            raise errors.DeadlineExceeded(f"timed out: the handler returned after {late_s:.1f} s; its result is lost")
         key = keys.result_key(self._invocation.key_root)
         operations.deliver(self._invocation, self._context, result.value, result.text, key)
 

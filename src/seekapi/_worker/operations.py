@@ -12,7 +12,7 @@ import time
 from .. import _redaction, _settings
 from .._backends import choose_backend
 from .._protocol import json_text, routes, worker_calls
-from ..errors import ArgumentError, ConfigurationError, InvalidEvent
+from ..errors import ArgumentError, ConfigurationError, InvalidEvent, TransportTimeout
 from . import current, deadline, interrupts, keys, logs
 
 TYPE_CHECKING = False
@@ -107,9 +107,10 @@ def prepared_push(
     def send() -> Reply:
         # Detached, it may have waited for a thread while others were sent.
         until = _deadline_of("push_data", timeout, context) if is_detached else at
-        _deliver_yields_first(context, until)
-        with _key(backend, context, "push_data", idempotency_key, lambda: _digest(type, text)) as key:
-            reply = backend.push_data(context, data, type, text=text, idempotency_key=key, deadline=until)
+        with _due(context):
+            _deliver_yields_first(context, until)
+            with _key(backend, context, "push_data", idempotency_key, lambda: _digest(type, text)) as key:
+                reply = backend.push_data(context, data, type, text=text, idempotency_key=key, deadline=until)
         invocation = current.invocation_of(context)
         if invocation is not None:
             invocation.pushed = True
@@ -160,9 +161,10 @@ def push_file(
     def digest() -> str:
         return _digest(name, checked_type, content_digest(source))
 
-    _deliver_yields_first(context, at)
-    with _key(backend, context, "push_file", idempotency_key, digest) as key:
-        return backend.push_file(context, name, source, checked_type, idempotency_key=key, deadline=at)
+    with _due(context):
+        _deliver_yields_first(context, at)
+        with _key(backend, context, "push_file", idempotency_key, digest) as key:
+            return backend.push_file(context, name, source, checked_type, idempotency_key=key, deadline=at)
 
 
 def charge(
@@ -193,8 +195,9 @@ def charge(
         raise ArgumentError("charge: justification must be a JSON object")
     backend = _backend_for("charge", context)
     at = _deadline_of("charge", timeout, context)
-    _deliver_yields_first(context, at)
-    return backend.charge(context, key, int(count), justification, deadline=at)
+    with _due(context):
+        _deliver_yields_first(context, at)
+        return backend.charge(context, key, int(count), justification, deadline=at)
 
 
 def register_request_id(job_uuid: str, request_id: object, timeout: float = 3) -> None:
@@ -294,8 +297,7 @@ def _event_text(event: Mapping[str, Any], field: str) -> str:
 def _deadline_of(operation: str, timeout: float, context: Context | None = None, extra_s: float = 0.0) -> float:
     """When the call has to be over: by its own timeout, and by the job's deadline.
 
-    Raises what has ended the job, if it has ended. If there is no time left for a call that delivers, it has: a handler
-    that takes that for an error, and goes on without the call, must not have succeeded.
+    Raises what has ended the job, if it has ended; it has if there is no time left for a call that delivers.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout < float("inf"):
         raise ArgumentError(f"{operation}: timeout must be a number of seconds, zero or more")
@@ -310,6 +312,30 @@ def _deadline_of(operation: str, timeout: float, context: Context | None = None,
 
         guard.end_for_call(invocation)
     return deadline.step_deadline(now, invocation.deadline, timeout + extra_s)
+
+
+class _due:
+    """`with _due(context):` around what the platform has to get: if there is no time left for it, the job has ended.
+
+    A handler that takes that for an error, and goes on without the call, must not have succeeded.
+    """
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if kind is None or not issubclass(kind, TransportTimeout):
+            return
+        invocation = current.invocation_of(self._context)
+        if invocation is not None and invocation.is_late(deadline.SHORTEST_BUDGET_S):
+            from . import guard
+
+            guard.end_for_call(invocation, error)
 
 
 def _deliver_yields_first(context: Context, until: float) -> None:

@@ -46,7 +46,7 @@ def guarded_call(of: current.Invocation, fn, *arguments, **options):
 
 
 def state() -> tuple[object, ...]:
-    return (*map(signal.getsignal, SIGNALS), signal.getitimer(signal.ITIMER_REAL), threading.enumerate())
+    return (*map(signal.getsignal, SIGNALS), signal.getitimer(signal.ITIMER_REAL))
 
 
 def loop() -> None:
@@ -75,12 +75,13 @@ def ours(source: str) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def as_it_was():
     """Every test leaves the process as it found it: the law of them all."""
-    before = state()
+    before, threads = state(), set(threading.enumerate())
     yield
-    left, now = state(), time.monotonic()
-    while left != before and time.monotonic() < now + LONG_S:
-        left = state()
-    assert left == before
+    end = time.monotonic() + LONG_S
+    while time.monotonic() < end and (state() != before or set(threading.enumerate()) - threads):
+        pass
+    # Those of an earlier test may have ended meanwhile.
+    assert state() == before and not set(threading.enumerate()) - threads
 
 
 # the main thread ----------------------------------------------------------------------------------------------

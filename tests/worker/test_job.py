@@ -140,9 +140,10 @@ def test_many_awaited_calls_at_once(platform):
     async def fn(job_input, job):
         await asyncio.gather(*(job.push_data(number) for number in range(30)))
 
+    before = set(threading.enumerate())
     assert seekapi.run(platform.event, None, fn) == {"ok": True}
     assert sorted(platform.pushes) == list(range(30))
-    assert not [thread for thread in threading.enumerate() if "seekapi" in thread.name]
+    assert not [thread for thread in set(threading.enumerate()) - before if "seekapi" in thread.name]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +256,8 @@ def test_what_is_on_its_way_when_the_handler_returns_arrives(host):
     assert sorted(host.pushes) == list(range(60))
 
 
-def test_what_fails_after_the_handler_has_returned_fails_the_job(platform):
+@pytest.mark.parametrize("pause_s", [0.0, 0.2])
+def test_what_fails_after_the_handler_has_returned_fails_the_job(platform, pause_s):
     """It would be a push that is lost in a task that nobody awaits."""
 
     def act(exchange: Exchange) -> None:
@@ -268,8 +270,46 @@ def test_what_fails_after_the_handler_has_returned_fails_the_job(platform):
     async def fn(job_input, job):
         asyncio.get_running_loop().kept = asyncio.create_task(job.push_data("lost"))  # type: ignore[attr-defined]
         await asyncio.sleep(0)
+        # Whether or not the platform has refused it by now: the loop has not come to hear of it.
+        time.sleep(pause_s)
 
     assert seekapi.run(platform.event, None, fn)["error"]["code"] == "DELIVERY_FAILED"
+
+
+def test_one_call_after_the_other_arrives_when_the_handler_has_returned(host):
+    """A task that nobody awaits goes on with its next call, and none of them is lost."""
+
+    async def push_all(job):
+        for number in range(5):
+            await job.push_data(number)
+
+    async def fn(job_input, job):
+        asyncio.get_running_loop().kept = asyncio.create_task(push_all(job))  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+
+    assert host.run(fn)["ok"]
+    assert host.pushes == list(range(5))
+
+
+def test_calls_without_an_end_fail_the_job(host, monkeypatch):
+    """Somewhere it has to be cut off, and what was cut off has not succeeded."""
+    from seekapi._worker import coroutines
+
+    async def push_on(job):
+        while True:
+            await job.push_data(1)
+
+    async def fn(job_input, job):
+        asyncio.get_running_loop().kept = asyncio.create_task(push_on(job))  # type: ignore[attr-defined]
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(coroutines, "MOST_ROUNDS", 10)
+    verdict = host.run(fn)
+
+    assert (
+        verdict["error"]["code"] == "WORKER_ERROR"
+        and "one call of the job after another" in verdict["error"]["message"]
+    )
 
 
 def test_a_call_that_was_cancelled_before_it_began_is_not_missed(host):

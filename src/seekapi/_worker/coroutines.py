@@ -28,6 +28,8 @@ GRACE_S = 5.0
 LONGEST_CLEANING_S = 5.0
 # After an interrupt there is little time: for a call that is just coming back.
 SHORT_CLEANING_S = 0.05
+# So often a task that nobody awaits may begin one more call of the job after the handler has returned.
+MOST_ROUNDS = 1000
 
 # Tasks that do not end. Collected as garbage, each would be asked once more to end, and one that swallows whatever is
 # raised in it would go round for ever, in the middle of another job.
@@ -41,7 +43,7 @@ def finished(value: Any, invocation: Invocation, delivery: Callable[[], Delivery
     """
     loop = asyncio.new_event_loop()
     # The job's calls have threads of their own: a handler may keep all of the loop's, and wait for its pushes.
-    of_handler, of_job = _Executor(), _Executor()
+    of_handler, of_job = Executor(), Executor()
     try:
         loop.set_default_executor(of_handler)
         invocation.executor = of_job
@@ -100,20 +102,25 @@ def _refuse_unawaited(invocation: Invocation) -> None:
         raise RuntimeError(f"not awaited, so nothing of it was delivered: {where}{more}")
 
 
-def _await_begun(loop: asyncio.AbstractEventLoop, of_job: _Executor, invocation: Invocation) -> None:
+def _await_begun(loop: asyncio.AbstractEventLoop, of_job: Executor, invocation: Invocation) -> None:
     """The calls that are on their way when the handler returns arrive, or their failure is the job's."""
-    begun = tuple(of_job.running)
-    if not begun:
-        return
-    left_s = None if invocation.deadline is None else max(0.0, invocation.deadline - time.monotonic())
-    loop.run_until_complete(asyncio.wait([asyncio.wrap_future(call, loop=loop) for call in begun], timeout=left_s))
-    for call in begun:
-        if call.done() and not call.cancelled():
-            call.result()
-    invocation.check()
+    for _ in range(MOST_ROUNDS):
+        begun = of_job.running | of_job.unseen
+        if not begun:
+            return
+        left_s = None if invocation.deadline is None else max(0.0, invocation.deadline - time.monotonic())
+        loop.run_until_complete(asyncio.wait([asyncio.wrap_future(call, loop=loop) for call in begun], timeout=left_s))
+        for call in begun:
+            if call.done() and not call.cancelled():
+                call.result()
+        invocation.check()
+        # Whoever waits for one of them may begin another.
+    raise RuntimeError(
+        "the handler has returned, and a task that it left behind makes one call of the job after another"
+    )
 
 
-async def _result_of(value: Any, delivery: Callable[[], Delivery], executor: _Executor) -> Any:
+async def _result_of(value: Any, delivery: Callable[[], Delivery], executor: Executor) -> Any:
     if handlers.kind_of(value) is handlers.AWAITABLE:
         value = await value
     kind = handlers.kind_of(value)
@@ -124,7 +131,7 @@ async def _result_of(value: Any, delivery: Callable[[], Delivery], executor: _Ex
     return value
 
 
-async def _drained(steps: Any, delivery: Delivery, executor: _Executor) -> Any:
+async def _drained(steps: Any, delivery: Delivery, executor: Executor) -> Any:
     """As `handlers.drained`, without ever blocking the loop."""
     try:
         value = await steps.__anext__()
@@ -145,7 +152,7 @@ async def _drained(steps: Any, delivery: Delivery, executor: _Executor) -> Any:
         raise
 
 
-async def _offer(value: Any, delivery: Delivery, executor: _Executor) -> None:
+async def _offer(value: Any, delivery: Delivery, executor: Executor) -> None:
     item = delivery.prepared(value)
     if delivery.has_room(item):
         delivery.put(item)
@@ -228,12 +235,23 @@ class _Interrupt:
         self._give_up_at = min(self._give_up_at, max(now, deadline) + 2 * third_s)
 
 
-class _Executor(ThreadPoolExecutor):
-    """It knows what is still running, so that waiting for it can end."""
+class Executor(ThreadPoolExecutor):
+    """It knows what is still running, so that waiting for it can end, and which outcomes have not come back yet."""
 
     def __init__(self) -> None:
         super().__init__(thread_name_prefix="seekapi-async")
         self.running: set[Future[Any]] = set()
+        self.unseen: set[Future[Any]] = set()
+
+    async def outcome(self, work: Callable[[], Any]) -> Any:
+        """What `work` returns or raises on a thread of this."""
+        call = self.submit(work)
+        # Between its end and the moment when the task that waits goes on, it is neither running nor heard of.
+        self.unseen.add(call)
+        try:
+            return await asyncio.wrap_future(call)
+        finally:
+            self.unseen.discard(call)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future = super().submit(fn, *args, **kwargs)
@@ -242,7 +260,7 @@ class _Executor(ThreadPoolExecutor):
         return future
 
 
-def _clean_up(loop: asyncio.AbstractEventLoop, executors: Sequence[_Executor], invocation: Invocation) -> None:
+def _clean_up(loop: asyncio.AbstractEventLoop, executors: Sequence[Executor], invocation: Invocation) -> None:
     """End the tasks, async generators and threads that the handler left; as far as there is time."""
     ends_at = time.monotonic() + _cleaning_s(invocation)
     left = asyncio.all_tasks(loop)

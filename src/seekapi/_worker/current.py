@@ -18,10 +18,10 @@ from .keys import KeyLedger
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from concurrent.futures import Executor
     from typing import Any
 
     from .._backends.port import Backend
+    from .coroutines import Executor
     from .delivery import Delivery
 
 

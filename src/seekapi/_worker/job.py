@@ -325,7 +325,10 @@ class AsyncJob(BaseJob):
 
     async def _off_the_loop(self, work: Callable[[], T]) -> T:
         """What `work` returns, done on a thread that sees what this task sees."""
-        from asyncio import get_running_loop
         from contextvars import copy_context
 
-        return await get_running_loop().run_in_executor(self._invocation.executor, copy_context().run, work)
+        executor, context = self._invocation.executor, copy_context()
+        if executor is None:
+            raise RuntimeError("this call comes too late: the handler has returned")
+        outcome: T = await executor.outcome(lambda: context.run(work))
+        return outcome

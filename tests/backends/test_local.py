@@ -189,7 +189,7 @@ def test_data_that_has_no_json_form_touches_no_disk(local):
     for data in (float("nan"), object(), circle, b"bytes"):
         with pytest.raises(SerializationError):
             local.backend.push_data(
-                {"job_uuid": "j1", "execution_token": "t"}, data, "json", text="1", idempotency_key="", deadline=1e12
+                {"job_uuid": "j1", "execution_token": "t"}, data, "json", text="", idempotency_key="", deadline=1e12
             )
 
     assert not local.base.exists()

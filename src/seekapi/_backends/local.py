@@ -95,6 +95,8 @@ class LocalBackend:
 
         A repeat of `idempotency_key` is a push of its own: nothing is lost on the way to a disk, so nothing asks again.
         """
+        # What dates, models and odd keys are in JSON was found out once, which may have taken long.
+        data = json_text.parse(text) if text else data
         # Only a text with escapes reads differently when it need not be ASCII.
         compact = json_text.encode(data, what="data", ascii_only=False) if "\\u" in text else text
         readable = json_text.encode(data, what="data", ascii_only=False, indent=2).encode()

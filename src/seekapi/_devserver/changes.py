@@ -37,12 +37,11 @@ class Claimed:
     The token is here in clear, and nowhere else: the record holds its digest.
     """
 
-    __slots__ = ("attempt", "request_text", "settings", "token")
+    __slots__ = ("attempt", "settings", "token")
 
-    def __init__(self, attempt: AttemptRow, token: str, request_text: str, settings: dict[str, Any] | None) -> None:
+    def __init__(self, attempt: AttemptRow, token: str, settings: dict[str, Any] | None) -> None:
         self.attempt = attempt
         self.token = token
-        self.request_text = request_text
         self.settings = settings
 
     def __repr__(self) -> str:
@@ -130,7 +129,7 @@ def start(tx: Transaction, job: JobRow, timeout_s: float) -> Claimed:
     said = {"status": lifecycles.PROCESSING, "timeout_s": timeout_s, "deadline_at": attempt.deadline_at}
     tx.event(attempt, "started", said)
     settings = None if job.settings_json is None else json.loads(job.settings_json)
-    return Claimed(attempt, token, job.request_json, settings)
+    return Claimed(attempt, token, settings)
 
 
 def end_attempt(

@@ -29,8 +29,8 @@ class Invocation:
     """One run of a handler, and its only state. Deadlines are seconds of the monotonic clock, None if nobody set one.
 
     `deadline` is the handler's, and of every call that it makes; `delivery_deadline` is of what run() still delivers
-    after it; at `kill_at` the platform kills. Threads and signal handlers read and write here: each step is one atomic
-    operation, and there is no lock that an interrupt could leave held.
+    after it. Threads and signal handlers read and write here: each step is one atomic operation, and there is no lock
+    that an interrupt could leave held.
     """
 
     __slots__ = (
@@ -48,7 +48,6 @@ class Invocation:
         "is_interruptible",
         "is_over",
         "key_root",
-        "kill_at",
         "pushed",
         "reason",
         "started",
@@ -62,7 +61,6 @@ class Invocation:
         context: Mapping[str, str],
         *,
         delivery_deadline: float | None = None,
-        kill_at: float | None = None,
         outer: Invocation | None = None,
         started: float | None = None,
     ) -> None:
@@ -70,7 +68,6 @@ class Invocation:
         self.started = time.monotonic() if started is None else started
         self.deadline = deadline
         self.delivery_deadline = delivery_deadline
-        self.kill_at = kill_at
         # The one of the start: a handler that changes a setting does not send its result elsewhere.
         self.backend = backend
         # Anew for each run, so that a second run of the same event makes the same keys.

@@ -142,7 +142,6 @@ def _run(event: Any, lambda_context: Any, function: UserFunction, log: logs.RunL
         choose_backend(settings),
         job_context,
         delivery_deadline=deadline.delivery_deadline(started, remaining_s),
-        kill_at=None if remaining_s is None else started + remaining_s,
         outer=current.invocation_of(job_context),
         started=started,
     )

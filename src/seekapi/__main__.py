@@ -4,8 +4,12 @@ import os
 import sys
 
 if __name__ == "__main__":
+    try:
+        here = os.getcwd()
+    except OSError:
+        here = ""  # it is gone, which the command will say
     # `-m` puts the current folder first, where a user's `json.py` would become ours.
-    if sys.path and sys.path[0] in ("", os.getcwd()):
+    if sys.path and sys.path[0] in ("", here):
         del sys.path[0]
     try:
         from seekapi._cli import main

@@ -216,6 +216,44 @@ def test_a_text_is_cut_to_columns(text, width, shown):
     assert terminal.cells(shown) <= width
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a folder that can go while one is in it")
+@pytest.mark.parametrize("arguments", ["run {worker}", "init hello", "dev {worker} --port 0"])
+def test_a_folder_that_is_gone_is_said(arguments, tmp_path):
+    """In a line, with what to do; it is no failure of the job."""
+    (tmp_path / "worker.py").write_text("def handler(event, context): return {'ok': True}\n")
+    (tmp_path / "gone").mkdir()
+    line = shlex.join(command(*arguments.format(worker=tmp_path / "worker.py").split()))
+
+    done = subprocess.run(
+        ["sh", "-c", f"rmdir ../gone; exec {line}"],
+        cwd=tmp_path / "gone",
+        env=environ(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+
+    assert (done.returncode, done.stderr) == (3, "seekapi: the current folder is gone: go to another one\n")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit of descriptors")
+def test_too_few_descriptors_are_said(tmp_path):
+    """With what helps; no traceback."""
+    (tmp_path / "worker.py").write_text("def handler(event, context): return {'ok': True}\n")
+    line = shlex.join(command("run", "worker.py"))
+
+    done = subprocess.run(
+        ["sh", "-c", f"ulimit -n 5; exec {line}"],
+        cwd=tmp_path,
+        env=environ(),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+
+    assert (done.returncode, done.stderr) == (3, "seekapi: Too many open files: a higher limit helps (ulimit -n)\n")
+
+
 def test_all_of_it_is_a_hundred_per_cent_and_less_is_not():
     """Nobody waits at 100 %."""
     counts = ((0, 9), (996, 1000), (9_999_999, 10_000_000), (9, 9), (3, 2))

@@ -112,6 +112,23 @@ def test_what_cannot_be_an_id_is_refused(client, service, job_id):
     assert service.requests == []
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda jobs: list(jobs.list(status="\ud800")),
+        lambda jobs: list(jobs.events("j1", kinds=["\ud800"])),
+        lambda jobs: list(jobs.events("j1", after=10**5000)),
+        lambda jobs: list(jobs.events("j1", after=-1)),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused(client, service, call):
+    """As what it is, a wrong argument, and before anything is sent."""
+    with pytest.raises(ArgumentError):
+        call(client.jobs)
+
+    assert service.requests == []
+
+
 @pytest.mark.parametrize("job_id", ["../settings", "a/b", "..", "?x=1", "a%2Fb", "é"])
 def test_an_id_stays_in_its_segment(client, service, job_id):
     """Whatever an id holds, the path has two segments and no query."""

@@ -171,6 +171,15 @@ def test_a_folder_that_is_not_there_is_said(serve, tmp_path):
     assert server.requests == []
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_a_path_that_no_disk_has_is_said(serve, tmp_path, name):
+    """It cannot be written, whatever the network does."""
+    server = serve(lambda peer: peer.answer_all(whole()))
+
+    with Client(server.url) as client, pytest.raises(LocalWriteError, match="cannot be written"):
+        client.jobs.download("j", "f", tmp_path / name)
+
+
 def test_a_slash_at_the_end_is_a_folder(serve, tmp_path):
     """It is made if it is not there: a second file does not replace the first."""
     server = serve(lambda peer: peer.answer_all(whole()))

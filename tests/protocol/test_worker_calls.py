@@ -130,7 +130,19 @@ def test_ordinary_job_ids_pass(job_uuid):
 
 @pytest.mark.parametrize(
     "base",
-    ["api.example", "file:///", "https://u:p@h", "https://h?x=1", "https://h/#f", "https://h/ x", "ftp://h", "", None],
+    [
+        "api.example",
+        "file:///",
+        "https://u:p@h",
+        "https://h?x=1",
+        "https://h/#f",
+        "https://h/ x",
+        "ftp://h",
+        "http://h:0",
+        "http://h:65536",
+        "",
+        None,
+    ],
 )
 def test_a_base_that_no_request_can_be_built_on_is_named(base):
     """The message names the variable, and shows none of its value."""

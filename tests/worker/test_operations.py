@@ -183,6 +183,8 @@ def test_what_is_no_context_is_refused(context):
         (("k", "2"), "count must be a whole number"),
         (("k", float("nan")), "count must be a whole number"),
         (("k", float("inf")), "count must be a whole number"),
+        (("k", 2**53), "count must be at most 9007199254740991"),
+        (("k", 10**400), "count must be at most"),
         (("k", 1, 8, []), "justification must be a JSON object"),
     ],
 )
@@ -194,7 +196,7 @@ def test_a_charge_is_checked_before_it_is_sent(platform, job, arguments, words):
     assert platform.server.requests == []
 
 
-@pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf"), None, "8", True])
+@pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf"), None, "8", True, 10**30])
 @pytest.mark.parametrize("call", ["get_input", "push_data", "push_file", "charge"])
 def test_a_timeout_is_a_number_of_seconds(platform, job, report, call, timeout):
     """A deadline that cannot be kept is refused before any request."""

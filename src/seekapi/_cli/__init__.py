@@ -44,7 +44,25 @@ def _main(argv: Sequence[str] | None) -> int:
     except terminal.OutputLost as lost:
         terminal.say(f"the output could not be written: {lost}")
         return exit_codes.CONFIGURATION
+    except OSError as error:
+        terminal.say(_refusal(error))
+        return exit_codes.CONFIGURATION
     return code
+
+
+def _refusal(error: OSError) -> str:
+    """What the system refuses where no command expected it."""
+    import errno
+    import os
+
+    try:
+        os.getcwd()
+    except OSError:
+        return "the current folder is gone: go to another one"
+    reason = error.strerror or type(error).__name__
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"{reason}: a higher limit helps (ulimit -n)"
+    return f"{reason}: {error.filename}" if error.filename else reason
 
 
 def _run(argv: Sequence[str] | None) -> int:

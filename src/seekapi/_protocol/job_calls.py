@@ -98,7 +98,7 @@ def get(service: Service, job_id: str, wait_s: float = 0) -> Request:
 
 def page(service: Service, pairs: Sequence[tuple[str, str]]) -> Request:
     """GET /jobs."""
-    return service.request("GET", f"{jobs.JOBS}?{urlencode(pairs)}" if pairs else jobs.JOBS)
+    return service.request("GET", jobs.JOBS + _query(pairs))
 
 
 def change(service: Service, job_id: str, status: str, errors: Sequence[str], warnings: Sequence[str]) -> Request:
@@ -117,7 +117,7 @@ def below(
 ) -> Request:
     """GET of something below a job."""
     path = path_of(job_id, *parts)
-    return service.request("GET", f"{path}?{urlencode(query)}" if query else path, headers=_prefer(wait_s))
+    return service.request("GET", path + _query(tuple(query.items()) if query else ()), headers=_prefer(wait_s))
 
 
 def cancel(service: Service, job_id: str) -> Request:
@@ -189,6 +189,14 @@ def _check_key(key: str) -> None:
     if isinstance(key, str) and 0 < len(key) <= 255 and key.isascii() and key.isprintable() and key == key.strip():
         return
     raise ArgumentError("an idempotency key is 1 to 255 printable ASCII characters, without a space at its ends")
+
+
+def _query(pairs: Sequence[tuple[str, str]]) -> str:
+    try:
+        return f"?{urlencode(pairs)}" if pairs else ""
+    except UnicodeEncodeError:
+        pass
+    raise ArgumentError("what is asked for holds half a character (a lone surrogate)")
 
 
 def _prefer(wait_s: float) -> list[tuple[str, str]]:

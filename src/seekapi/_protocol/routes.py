@@ -20,7 +20,7 @@ LOCAL_API_BASE = "http://seekapi-local.invalid"
 LOCAL_SECRET = "local"
 
 _JOB_UUID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
-_API_BASE = re.compile(r"(?i)(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?(/[A-Za-z0-9._~/-]*)?")
+_API_BASE = re.compile(r"(?i)(https?)://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?(/[A-Za-z0-9._~/-]*)?")
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:")
 
 
@@ -55,7 +55,8 @@ def checked_api_base(api_base: str) -> str:
 
 def is_base_url(text: object) -> bool:
     """Whether paths can be put behind `text`: scheme, host, and perhaps a port and a path, and nothing else."""
-    return isinstance(text, str) and _API_BASE.fullmatch(text) is not None
+    parts = _API_BASE.fullmatch(text) if isinstance(text, str) else None
+    return parts is not None and 0 < int(parts[3] or 80) < 65536
 
 
 def quote_segment(text: str) -> str:

@@ -35,6 +35,10 @@ PUSH_FILE_INCLUDED_BYTES = 8 * 1024 * 1024
 PUSH_FILE_BYTES_PER_EXTRA_S = 1024 * 1024
 # What each value gets that run() delivers by itself, and a second more for each MiB.
 DELIVERY_TIMEOUT_S = 8.0
+# Longer than anybody waits, and short enough to be added to a clock.
+LONGEST_TIMEOUT_S = 1e19
+# Beyond it some reader of the bill counts in floats, and wrongly.
+LARGEST_COUNT = 2**53 - 1
 
 
 def get_input(event: Mapping[str, Any], timeout: float = 10) -> Any:
@@ -191,6 +195,8 @@ def charge(
         raise ArgumentError(f"charge: count must be a whole number, not {count!r:.40}")
     if count < 1:
         raise ArgumentError("charge: count must be >= 1")
+    if count > LARGEST_COUNT:
+        raise ArgumentError(f"charge: count must be at most {LARGEST_COUNT}")
     if justification is not None and not isinstance(justification, dict):
         raise ArgumentError("charge: justification must be a JSON object")
     backend = _backend_for("charge", context)
@@ -299,7 +305,7 @@ def _deadline_of(operation: str, timeout: float, context: Context | None = None,
 
     Raises what has ended the job, if it has ended; it has if there is no time left for a call that delivers.
     """
-    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout < float("inf"):
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 <= timeout <= LONGEST_TIMEOUT_S:
         raise ArgumentError(f"{operation}: timeout must be a number of seconds, zero or more")
     invocation = (current.invocation_of(context) if context else None) or current.invocation()
     now = time.monotonic()

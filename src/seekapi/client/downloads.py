@@ -47,6 +47,8 @@ def fetch(caller: Caller, request: Request, wanted: JobFile, to: str | os.PathLi
         raise
     except OSError as error:
         problem = error.strerror or type(error).__name__
+    except ValueError as error:
+        problem = str(error)  # of the path: a null byte, half a character
     raise LocalWriteError(f"{target} cannot be written: {problem}")
 
 

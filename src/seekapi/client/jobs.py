@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # A job may take long, and nobody should wait for ever by accident.
 WAIT_TIMEOUT_S = 600.0
 TRANSFER_TIMEOUT_S = 600.0
+# No record numbers more, and no server reads more digits.
+MOST_EVENTS = 2**63
 _NO_SUCH_ROUTE = frozenset((404, 405))
 _SAME: Any = object()
 
@@ -186,6 +188,8 @@ class Jobs:
         Without `follow` only what has happened so far. `timeout` is for all of it: TransportTimeout is raised if the
         job has not ended by then. Raises NotFoundError if the service keeps no events.
         """
+        if not 0 <= after < MOST_EVENTS:
+            raise ArgumentError("after is the number of an event")
         return following.events(self._caller, job_id, after, tuple(kinds), timeout, follow=follow)
 
     def logs(self, job_id: str, *, follow: bool = False, timeout: float = WAIT_TIMEOUT_S) -> Iterator[JobEvent]:

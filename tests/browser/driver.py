@@ -75,7 +75,7 @@ class Page:
     def find(self, selector: str) -> Element:
         """The first element that fits, once it is there and can be seen."""
         script = "const e = document.querySelector(arguments[0]); return e && e.offsetParent !== null ? e : null"
-        return Element(self, self.wait(script, selector))
+        return Element(self, lambda: self.wait(script, selector))
 
     def button(self, text: str) -> Element:
         """The first button with exactly this text, once it is there."""
@@ -83,7 +83,7 @@ class Page:
             "return [...document.querySelectorAll('dialog[open] button, main button, header button, #faults button')]"
             ".find((b) => b.textContent === arguments[0] && b.offsetParent !== null) ?? null"
         )
-        return Element(self, self.wait(script, text))
+        return Element(self, lambda: self.wait(script, text))
 
     def text(self, selector: str = "body") -> str:
         """The text that an element shows; "" if there is none."""
@@ -139,15 +139,22 @@ class Page:
 
 
 class Element:
-    """One element of the page."""
+    """One element of the page: what `find` finds, now or when it is drawn anew."""
 
-    def __init__(self, page: Page, reference: dict[str, str]) -> None:
+    def __init__(self, page: Page, find: Callable[[], dict[str, str]]) -> None:
         self._page = page
-        self._path = f"/element/{reference[_ELEMENT]}"
+        self._find = find
+        self._path = f"/element/{find()[_ELEMENT]}"
 
     def click(self) -> None:
         """As a person clicks: what lies above would be hit instead, and is an error."""
-        self._page._call("POST", f"{self._path}/click")
+        try:
+            self._page._call("POST", f"{self._path}/click")
+        except AssertionError as error:
+            if "stale element reference" not in str(error):
+                raise
+            # Drawn anew since it was found: a person clicks what is there.
+            self._page._call("POST", f"/element/{self._find()[_ELEMENT]}/click")
 
     def type(self, text: str) -> None:
         """Replace what is in it."""

@@ -511,7 +511,7 @@ def test_the_printed_call_works_as_it_stands(dev, tmp_path, write_worker, argume
         (("worker.py", "--basic-auth", "worker.py"), 3, "expected one line, user:password"),
         (("worker.py", "--data-dir", "worker.py"), 3, "worker.py is a file, not a folder"),
         (("worker.py", "--callback", "ftp://x"), 3, "--callback"),
-        (("worker.py", "--callback", "http://localhost:70000/x"), 3, "--callback has a port that is none"),
+        (("worker.py", "--callback", "http://localhost:70000/x"), 3, "a port is from 1 to 65535"),
         (("worker.py", "--port", "99999"), 2, "expected a port"),
         (("worker.py", "--ephemeral", "--data-dir", "x"), 2, "--ephemeral keeps nothing"),
         (("worker.py", "--prefix", "api"), 2, "expected a path like /api/v1"),

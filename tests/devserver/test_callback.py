@@ -271,7 +271,10 @@ def test_a_callback_that_drips_has_an_end(told):
         dripping.join()
 
 
-@pytest.mark.parametrize("url", ["", "x", "file:///etc/passwd", "http://u:p@host/", "http://host/?a=b", "ftp://host"])
+@pytest.mark.parametrize(
+    "url",
+    ["", "x", "file:///etc/passwd", "http://u:p@host/", "http://h/?a=b", "ftp://h", "http://h:0", "http://h:99999/"],
+)
 def test_a_url_that_cannot_be_called_is_refused_at_the_start(url):
     """ConfigurationError, without the value."""
     with Dev(callback_url=url) as dev, pytest.raises(ConfigurationError) as caught:
@@ -279,18 +282,10 @@ def test_a_url_that_cannot_be_called_is_refused_at_the_start(url):
     assert not url or url not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "url, told",
-    [
-        ("http://127.0.0.1:99999/", "port"),
-        ("https://localhost:0", "port"),
-        ("http://a..b/x", "host"),
-        (f"http://{'x' * 70}.example/", "host"),
-    ],
-)
-def test_what_no_connection_can_be_made_to_is_refused_at_the_start(url, told):
-    """A port that is none, a host that is no name: said with what is wrong."""
-    with Dev(callback_url=url) as dev, pytest.raises(ConfigurationError, match=f"--callback has a {told} that"):
+@pytest.mark.parametrize("url", ["http://a..b/x", f"http://{'x' * 70}.example/"])
+def test_what_no_connection_can_be_made_to_is_refused_at_the_start(url):
+    """A host that is no name: said with what is wrong."""
+    with Dev(callback_url=url) as dev, pytest.raises(ConfigurationError, match="--callback has a host that"):
         Callback(dev.platform)
 
 

@@ -129,21 +129,19 @@ class Callback:
 def _checked(text: str) -> SplitResult:
     """The URL, in parts that a connection can be made to. Raises ConfigurationError, without the value."""
     if not routes.is_base_url(text):
-        raise ConfigurationError("--callback is not an http or https URL without user, query or fragment")
-    url, reason = urlsplit(text), ""
+        raise ConfigurationError(
+            "--callback is not an http or https URL without user, query or fragment (a port is from 1 to 65535)"
+        )
+    url = urlsplit(text)
     try:
         (url.hostname or "").encode("idna")
     except UnicodeError:
-        reason = "a host that is no host name: a part of it is empty, or longer than 63 characters"
-    try:
-        is_port = url.port != 0
-    except ValueError:
-        is_port = False
-    if not is_port:
-        reason = "a port that is none: expected 1 to 65535"
-    if reason:
-        raise ConfigurationError(f"--callback has {reason}")
-    return url
+        pass
+    else:
+        return url
+    raise ConfigurationError(
+        "--callback has a host that is no host name: a part of it is empty, or longer than 63 characters"
+    )
 
 
 def _cut(connection: http.client.HTTPConnection, is_late: threading.Event) -> None:

@@ -78,12 +78,15 @@ document.getElementById("new-job").addEventListener("click", newJob);
 document.getElementById("break-it").addEventListener("click", toggleFaults);
 window.addEventListener("hashchange", go);
 
+let wasLost = false;
+
 function showConnection(isConnected) {
   fill(connection, el("span", { class: isConnected ? "on" : "off" }, isConnected ? "live" : "no connection"));
-  if (isConnected) refreshPlatform().then(seenAnew, () => {});
+  if (isConnected && wasLost) refreshPlatform().then(seenAnew, () => {});
+  wasLost = !isConnected;
 }
 
-/** Connected, perhaps to a server that was started meanwhile: what is shown may be out of date. */
+/** Connected again, perhaps to a server that was started meanwhile: what is shown may be out of date. */
 function seenAnew() {
   rewind(platform.seq);
   view?.reload();

@@ -194,13 +194,16 @@ def test_a_job_whose_slot_fails_does_not_run_for_ever(tmp_path, monkeypatch):
     assert pids and after.status == "completed"
 
 
-def test_a_full_disk_does_not_keep_a_job_alive_that_is_over(tmp_path, monkeypatch):
+def test_a_full_disk_does_not_keep_a_job_alive_that_is_over(tmp_path, monkeypatch, caplog):
     """Its process ends at the deadline, perhaps it is the one who fills the disk; the verdict is written later."""
     gate = tmp_path / "full"
     end_attempt = changes.end_attempt
 
+    refused = []
+
     def on_a_full_disk(tx, **more):
         if gate.exists():
+            refused.append(more)
             raise sqlite3.OperationalError("database or disk is full")
         return end_attempt(tx, **more)
 
@@ -216,9 +219,12 @@ def test_a_full_disk_does_not_keep_a_job_alive_that_is_over(tmp_path, monkeypatc
         gate.touch()
         job_id = platform.submit()
         pid = int(platform.until_printed(job_id, "pid").split()[1])
-        platform.until(lambda: not is_alive(pid), job_id)
+        platform.until(lambda: not is_alive(pid) and len(refused) > 3, job_id)
         status = platform.job(job_id).status
         gate.unlink()
         job = platform.ended(job_id)
 
     assert (status, job.error["code"]) == ("processing", "TIMEOUT")
+    # Said once, however often it is tried; and once when it went well.
+    said = [message for message in caplog.messages if message.startswith(f"the end of job {job_id}")]
+    assert len(said) == 2 and "cannot be written" in said[0] and said[1].endswith("is written now")

@@ -239,7 +239,7 @@ class _Attempt:
         if is_late:
             self._keep(child)
             # Once: a full disk must not keep it alive, it may be the one who fills it.
-            is_told = self._write_end(reason, {})
+            is_told = not self._write_end(reason, {})
         child.terminate()
         ends_at = self._clock() + TERM_GRACE_S
         while not child.has_ended and self._clock() < ends_at and not self._runner.is_urgent:
@@ -259,12 +259,18 @@ class _Attempt:
 
     def _end(self, error: Error | None, more: Error) -> None:
         """Write down the verdict; a disk that is full is asked again, for a job must not hang because of it."""
-        while not self._write_end(error, more):
+        problem = ""
+        while told := self._write_end(error, more):
+            if told != problem:
+                log.error("the end of job %s cannot be written, and is tried again: %s", self._about.job_id, told)
+            problem = told
             if self._runner.is_stopping or self._runner.stopped.wait(1.0):
                 return
+        if problem:
+            log.error("the end of job %s is written now", self._about.job_id)
 
-    def _write_end(self, error: Error | None, more: Error) -> bool:
-        """Whether the verdict is on the disk now, or never will be."""
+    def _write_end(self, error: Error | None, more: Error) -> str:
+        """Why the verdict is not on the disk; "" if it is, or never will be."""
         masked = error and {name: self._redactor.text(text) for name, text in error.items()}
         known = {name: value for name, value in {"cold_ms": self._cold_ms, **more}.items() if value is not None}
         if self._dropped_count:
@@ -273,11 +279,10 @@ class _Attempt:
         try:
             self._platform.store.submit(work).result()
         except RecordGone:
-            return True  # There is nothing left to write it to, and that was said.
+            pass  # There is nothing left to write it to, and that was said.
         except NotStored as failure:
-            log.error("the end of job %s cannot be written: %s", self._about.job_id, failure)
-            return False
-        return True
+            return str(failure) or type(failure).__name__
+        return ""
 
     # What it prints.
 

@@ -210,11 +210,14 @@ def test_an_import_hook_called_by_our_own_code_is_not_interrupted(tmp_path, monk
     hook = made_in(
         tmp_path / "site-packages",
         """
+        def look():
+            end = time.monotonic() + 0.2
+            while time.monotonic() < end:
+                pass
+
         class Hook:
             def find_spec(name, path=None, target=None):
-                end = time.monotonic() + 0.2
-                while time.monotonic() < end:
-                    pass
+                look()
         """,
     )["Hook"]
     monkeypatch.setattr(sys, "meta_path", [hook, *sys.meta_path])

@@ -28,6 +28,8 @@ _PYTHONS_FOLDER = os.path.join(os.path.dirname(os.__file__), "")
 _PACKAGE_FOLDERS = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 LONGEST_SOURCE = 120
 MOST_AWAITS = 1000
+# So many calls the work of an import hook takes at most; a recursion may be a million deep.
+DEEPEST_HOOK = 100
 _SUSPENDED = (("cr_frame", "cr_await"), ("ag_frame", "ag_await"), ("gi_frame", "gi_yieldfrom"))
 
 _open: set[CodeType] = set()
@@ -51,15 +53,19 @@ def is_interruptible(frame: FrameType | None) -> bool:
 
     Not if our own code stands between: what it has half done would stay so.
     """
-    while frame is not None:
+    calls = 0  # from the innermost that is theirs
+    while frame is not None and calls < DEEPEST_HOOK:
         if frame.f_code in _open:
             return True
         kind = _kind(frame)
-        # An import hook (setuptools installs one) works for whoever imports, and that may be us.
-        if kind != _PYTHONS and not _is_import(frame.f_back):
-            return kind != _OURS
+        if kind == _OURS:
+            return calls > 0
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            calls = 0  # An import hook (setuptools installs one) works for whoever imports, and that may be us.
+        elif calls or kind != _PYTHONS:
+            calls += 1
         frame = frame.f_back
-    return False
+    return calls > 0
 
 
 def is_pythons(frame: FrameType) -> bool:
@@ -94,10 +100,6 @@ def place_awaited(awaitable: Any) -> str:
             if awaitable is None:
                 break
     return "" if found is None else _described(found, found.f_lineno)
-
-
-def _is_import(frame: FrameType | None) -> bool:
-    return frame is not None and frame.f_code.co_filename.startswith("<frozen importlib")
 
 
 def _innermost(calls: list[tuple[FrameType, int]]) -> str:

@@ -13,6 +13,7 @@ import socket
 import stat
 import subprocess
 import sys
+import textwrap
 import time
 import urllib.error
 import urllib.request
@@ -289,6 +290,29 @@ def test_the_ready_file_is_for_its_owner_and_goes_with_the_server(dev, tmp_path,
 
         assert server.stop(signal.SIGTERM) == 128 + signal.SIGTERM
         assert not ready.exists() and not (tmp_path / ".seekapi" / "ready.json").exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="a signal for one thread")
+def test_a_signal_that_wakes_nobody_is_heard(dev, tmp_path, write_worker):
+    """Of one that another thread took, or that came just before the wait, the kernel tells the main thread nothing."""
+    write_worker(HELLO)
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        textwrap.dedent(f"""
+            import os, signal, threading, time
+            def take():
+                while not os.path.exists({str(tmp_path / "go")!r}):
+                    time.sleep(0.01)
+                signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+            threading.Thread(target=take, daemon=True).start()
+        """)
+    )
+    paths = os.pathsep.join((str(site), environ().get("PYTHONPATH", "")))
+    with dev("worker.py", PYTHONPATH=paths) as server:
+        server.until_said("try ")
+        (tmp_path / "go").touch()
+        assert server.process.wait(LIMIT_S) == 128 + signal.SIGTERM
 
 
 def test_ctrl_c_waits_for_the_job_and_twice_does_not(dev, tmp_path, write_worker):

@@ -15,7 +15,7 @@ import threading
 import time
 from contextlib import ExitStack
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from .. import _settings
 from .._devserver.app import Platform
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 # So long the banner waits for the worker to say who it is; one that takes long to import says it later.
 PATIENCE_S = 2.0
+# A signal that comes in the moment before a wait begins is heard when the wait ends.
+LOOK_EVERY_S = 0.5
 # A terminal that takes nothing (Ctrl-S) must not fill memory.
 MOST_WAITING_LINES = 10_000
 _NOT_INHERITED = (_settings.LOCAL_MODE, _settings.LOCAL_DIR, _settings.LOCAL_FIXTURES)
@@ -74,7 +76,7 @@ class Session:
     def run(self) -> int:
         """Tell what happens until a signal comes; the exit code."""
         self._introduce()
-        while (item := self._news.get()) is not None:
+        while (item := self._next()) is not None:
             self._lines.tell(item)
         count = self._runner.running_count if self._runner is not None else 0
         if count:
@@ -82,6 +84,14 @@ class Session:
             terminal.say(f"stopping; waiting for {jobs} (Ctrl-C again: at once)")
         self._held.close()
         return exit_codes.of_signal(self._ended_by)
+
+    def _next(self) -> Event | str | None:
+        """The next thing to tell; None when it is time to end."""
+        while True:
+            try:
+                return self._news.get(timeout=LOOK_EVERY_S)
+            except Empty:
+                pass
 
     def _open(self) -> None:
         arguments, options = self._arguments, self._options

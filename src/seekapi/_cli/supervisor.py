@@ -30,8 +30,9 @@ LAST_OUTPUT_S = 0.2
 LOOK_EVERY_S = 0.05
 # What a job has to come to an end once it is interrupted is promised by _worker/guard.py: GRACE_S, and a moment more.
 CLEAN_UP_S = 6.0
-# `timeout` and its like send a signal to the command and then to its group: that is one signal.
-SAME_SIGNAL_S = 0.1
+# `timeout` and its like send a signal to the command and then to its group: what comes so soon after the first one
+# was taken is that one again.
+SAME_SIGNAL_S = 0.2
 # How long the process has to write down where it stands.
 TELL_WHERE_S = 1.0
 LARGEST_LOG = 256 * 1024
@@ -181,6 +182,7 @@ class _Signals:
     def __init__(self, ended: Ended) -> None:
         # When the first one came, on the monotonic clock.
         self.came_at: float | None = None
+        self._taken_at: float | None = None
         self._ended = ended
         self._process: subprocess.Popen[bytes] | None = None
         self._screen: screen.Screen | None = None
@@ -215,7 +217,9 @@ class _Signals:
                 os.write(2, below + b"seekapi: interrupted; waiting for the handler to end (" + again + b": at once)\n")
             if self._process is not None:
                 _interrupt(self._process)
-        elif now - self.came_at > SAME_SIGNAL_S and self._process is not None:
+            # On a busy machine all this may take a while, with the second one waiting already.
+            self._taken_at = time.monotonic()
+        elif self._process is not None and self._taken_at is not None and now - self._taken_at > SAME_SIGNAL_S:
             _end_session(self._process)
 
 

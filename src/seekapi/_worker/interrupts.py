@@ -41,7 +41,7 @@ SHORTEST_S = 0.001
 # Who is to wait longer looks in between: no system takes every delay, and a context may say that 10^15 s are left.
 LONGEST_S = 86_400.0
 # `timeout` and its like send a signal to the process and then to its group: that is one signal.
-SAME_SIGNAL_S = 0.02
+SAME_SIGNAL_S = 0.1
 
 _taken: list[Taken] = []
 _missed: list[int] = []

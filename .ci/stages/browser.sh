@@ -9,4 +9,4 @@ retry "$CI_WORK/browser-env/bin/pip" install -qq "pytest>=8"
 cp -r "$CI_TREE" "$CI_WORK/browser"
 rm -rf "$CI_WORK/browser/src"
 cd "$CI_WORK/browser"
-SEEKAPI_BROWSER=$chromium "$CI_WORK/browser-env/bin/pytest" tests/browser
+SEEKAPI_BROWSER=$chromium tested "$CI_WORK/browser-env/bin/pytest" tests/browser

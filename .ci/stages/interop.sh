@@ -16,4 +16,4 @@ cp -r "$CI_TREE" "$CI_WORK/interop"
 rm -rf "$CI_WORK/interop/src"
 cd "$CI_WORK/interop"
 PYTHONPATH=$CI_WORK/interop-site SEEKAPI_105_PYTHON=$CI_WORK/seekapi-1.0.5/bin/python SEEKAPI_INTEROP=1 \
-    "$env/bin/pytest" tests/interop
+    tested "$env/bin/pytest" tests/interop

@@ -23,4 +23,4 @@ rm -rf "$folder/tree/src"
 cd "$folder/tree"
 retry "$env/bin/pip" install -qq "$wheel[dev]"
 "$env/bin/python" -c 'import seekapi, sys; sys.exit("site-packages" not in seekapi.__file__)'
-"$env/bin/pytest"
+tested "$env/bin/pytest"

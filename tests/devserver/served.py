@@ -234,7 +234,7 @@ ROUTES = (
     Route("GET", "/slow", slow),
     Route("GET", "/cut", cut),
     Route("GET", "/drip", drip),
-    Route("POST", "/held", hello, body="file", receiver=lambda platform, request: platform.options.more["receiver"]),
+    Route("POST", "/held", hello, body="file", receiver=lambda platform, request: platform.receiver),
     Route("POST", "/v1/internal/no-job", upload, writes=True, body="file", receiver=no_receiver),
     Route("POST", "/act", hello),
     Route("GET", "/jobs", hello, auth="jobs", prefixed=True),

@@ -573,7 +573,7 @@ def test_the_next_push_can_be_made_to_fail(tmp_path):
 def test_an_answer_that_is_lost_leaves_one_effect(tmp_path):
     """Worked on, then cut: the second attempt with the same key is the same push."""
     with running(tmp_path, HELLO) as platform:
-        plan = faults.plan_of(platform.platform)
+        plan = platform.platform.options.faults
         plan.load({"push": ["response_lost_once", "response_lost_once"], "input": "slow_ok_1s_once"})
         job = platform.run({"name": "Ada"})
 

@@ -109,14 +109,12 @@ def execute(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> Options:
+    from datetime import timezone
     from pathlib import Path
 
     from .._devserver import faults
     from .._devserver.app import Options
 
-    more = {"zone": arguments.timezone or _zone_of_environment(), "charge_limit": arguments.charge_limit}
-    if arguments.faults:
-        more[faults.MORE] = faults.read_plan(arguments.faults)
     return Options(
         data_dir=Path(arguments.data_dir or ready.FOLDER),
         timeout_s=arguments.timeout,
@@ -127,7 +125,9 @@ def _options(arguments: argparse.Namespace) -> Options:
         title=arguments.title,
         version=arguments.api_version,
         callback_url=arguments.callback,
-        **more,
+        charge_limit=arguments.charge_limit,
+        zone=arguments.timezone or _zone_of_environment() or timezone.utc,
+        faults=faults.read_plan(arguments.faults) if arguments.faults else None,
     )
 
 

@@ -9,14 +9,17 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from datetime import timezone
 
 from .._protocol.routes import WORKER_PATHS
 from .access import FORM_TYPES
 from .exchange import JSON, Answer, Incoming, NotStored, RecordGone, Refusal, Route, percent_decoded
+from .faults import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import tzinfo
     from pathlib import Path
     from typing import Any
 
@@ -39,7 +42,10 @@ _FULL_DISK = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS))
 
 
 class Options:
-    """What the user chose; the flags of `seekapi dev`. `more` is for the features that have options of their own."""
+    """What the user chose; the flags of `seekapi dev`.
+
+    `charge_limit` is how many metered events a job may charge for, None for any number. Moments are shown in `zone`.
+    """
 
     def __init__(
         self,
@@ -53,7 +59,9 @@ class Options:
         title: str = "seekapi dev",
         version: str = "1.0",
         callback_url: str = "",
-        **more: Any,
+        charge_limit: int | None = None,
+        zone: tzinfo = timezone.utc,
+        faults: Plan | None = None,
     ) -> None:
         self.data_dir = data_dir
         self.timeout_s = timeout_s
@@ -64,7 +72,9 @@ class Options:
         self.title = title
         self.version = version
         self.callback_url = callback_url
-        self.more = more
+        self.charge_limit = charge_limit
+        self.zone = zone
+        self.faults = faults or Plan()
 
 
 class Platform:
@@ -93,6 +103,8 @@ class Platform:
         self.clock = clock
         self.runner = runner
         self.url = ""
+        # What was said of settings that do not fit any more: their name and value.
+        self.settings_said: set[tuple[str, str]] = set()
 
 
 class RouteTable:

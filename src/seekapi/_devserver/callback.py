@@ -23,7 +23,7 @@ from .._protocol import routes
 from ..errors import ConfigurationError
 from . import changes, records
 from .exchange import NotStored, RecordGone
-from .job_answers import shown, zone_of
+from .job_answers import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Callback:
             return f"the callback could not be called ({type(error).__name__})"
 
     def _tell(self, job: JobRow) -> str:
-        definition = shown(job, zone_of(self._platform))
+        definition = shown(job, self._platform.options.zone)
         body = json.dumps({"job_id": job.job_id, "job_definition": definition}).encode("ascii")
         is_https = self._url.scheme.lower() == "https"
         make = http.client.HTTPSConnection if is_https else http.client.HTTPConnection

@@ -44,7 +44,6 @@ MOST_ARMED = 100
 MOST_CALLS = 1000
 FOR_EVER_S = 24 * 3600.0
 NEAR_S = 1.0
-MORE = "faults"
 
 
 class Fault:
@@ -220,14 +219,6 @@ def read_plan(path: str) -> Plan:
     raise ConfigurationError(f"--faults {path}: {reason}")
 
 
-def plan_of(platform: Platform) -> Plan:
-    """The plan of this platform; an empty one if none was given."""
-    plan = platform.options.more.get(MORE)
-    if plan is None:
-        plan = platform.options.more.setdefault(MORE, Plan())
-    return plan  # type: ignore[no-any-return]
-
-
 def faulty(route: Route) -> Route:
     """`route`, but a call of it meets the fault that is armed for it. Others are left as they are."""
     operation = operation_of(route)
@@ -236,14 +227,14 @@ def faulty(route: Route) -> Route:
     handler = route.handler
 
     def writing(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
-        fault = plan_of(platform).take(operation)
+        fault = platform.options.faults.take(operation)
         if fault is None:
             return handler(platform, request, tx)  # type: ignore[no-any-return]
         note(tx, request.params.get("job_id", ""), fault)
         return fault.met(lambda: handler(platform, request, tx))
 
     def reading(platform: Platform, request: Incoming) -> Answer:
-        fault = plan_of(platform).take(operation)
+        fault = platform.options.faults.take(operation)
         if fault is None:
             return handler(platform, request)  # type: ignore[no-any-return]
         attempt_id = request.params.get("attempt", "")
@@ -268,7 +259,7 @@ def show(platform: Platform, request: Incoming) -> Answer:
         {"name": name, "title": title, "operation": operation, "fault": fault}
         for name, (operation, fault, title) in PANEL.items()
     ]
-    return Answer.json({"names": names, "armed": plan_of(platform).armed(), "operations": OPERATIONS})
+    return Answer.json({"names": names, "armed": platform.options.faults.armed(), "operations": OPERATIONS})
 
 
 def arm(platform: Platform, request: Incoming) -> Answer:
@@ -276,9 +267,9 @@ def arm(platform: Platform, request: Incoming) -> Answer:
     asked = request.json()
     try:
         if isinstance(asked, dict) and "name" in asked:
-            _arm_one(plan_of(platform), asked)
+            _arm_one(platform.options.faults, asked)
         else:
-            plan_of(platform).load(asked)
+            platform.options.faults.load(asked)
     except ValueError as error:
         reason = str(error)
     else:
@@ -299,7 +290,7 @@ def _arm_one(plan: Plan, asked: dict[str, Any]) -> None:
 
 def disarm(platform: Platform, request: Incoming) -> Answer:
     """Arm nothing any more."""
-    plan_of(platform).clear()
+    platform.options.faults.clear()
     return show(platform, request)
 
 

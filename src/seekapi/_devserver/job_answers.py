@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timezone
 
 from .._protocol import jobs, json_text
 from ..errors import SerializationError
@@ -57,7 +56,7 @@ def created(platform: Platform, job: JobRow) -> Answer | Later:
 
 def _created(platform: Platform, job: JobRow) -> Answer:
     location = f"{platform.options.prefix}{jobs.JOBS}/{job.job_id}"  # The id is ours: nothing in it wants quoting.
-    return Answer.json(shown(job, zone_of(platform)), 201, (("Location", location),))
+    return Answer.json(shown(job, platform.options.zone), 201, (("Location", location),))
 
 
 def missing(job_id: str) -> Answer:
@@ -72,12 +71,6 @@ def unprocessable(invalid: jobs.Invalid) -> Answer:
     except SerializationError:
         # It repeats what was given, and 1e999 is read as a number that JSON does not have.
         return Answer.json([{**entry, "input": None} for entry in invalid.body if isinstance(entry, dict)], 422)
-
-
-def zone_of(platform: Platform) -> tzinfo:
-    """The zone in which moments are shown."""
-    zone: tzinfo = platform.options.more.get("zone") or timezone.utc
-    return zone
 
 
 def encoded(value: object, what: str) -> str:

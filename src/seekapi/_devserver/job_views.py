@@ -11,7 +11,7 @@ from pathlib import Path
 from .._protocol import event_stream, jobs, json_text
 from . import changes, contract, records, streams
 from .exchange import JSON, Answer, Later, Refusal, Route
-from .job_answers import created, decoded, encoded, missing, shown, unprocessable, zone_of
+from .job_answers import created, decoded, encoded, missing, shown, unprocessable
 from .jobs import make
 
 TYPE_CHECKING = False
@@ -115,7 +115,7 @@ def cancel(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
     job = records.job_of(tx, request.params["job_id"])
     if job is None:
         return missing(request.params["job_id"])
-    return Answer.json(shown(changes.cancel(tx, job), zone_of(platform)))
+    return Answer.json(shown(changes.cancel(tx, job), platform.options.zone))
 
 
 def rerun(platform: Platform, request: Incoming, tx: Transaction) -> Answer | Later:

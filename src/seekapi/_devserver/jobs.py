@@ -9,7 +9,7 @@ from __future__ import annotations
 from .._protocol import jobs, lifecycles
 from . import changes, contract, records, settings
 from .exchange import Answer, Later, Refusal, Route
-from .job_answers import created, decoded, encoded, missing, shown, unprocessable, zone_of
+from .job_answers import created, decoded, encoded, missing, shown, unprocessable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def make(platform: Platform, request: Incoming, tx: Transaction, text: str, **mo
 
 def page(platform: Platform, request: Incoming) -> Answer:
     """GET /jobs: newest first; the way to the next page is in X-Next."""
-    zone = zone_of(platform)
+    zone = platform.options.zone
     try:
         query = jobs.list_query(list(request.query), zone)
     except jobs.Invalid as invalid:
@@ -84,7 +84,7 @@ def show(platform: Platform, request: Incoming) -> Answer | Later:
         if not (is_last or job.is_final):
             return None
         applied = (("Preference-Applied", f"wait={wait_s}"),) if wait_s else ()
-        return Answer.json(shown(job, zone_of(platform)), headers=applied)
+        return Answer.json(shown(job, platform.options.zone), headers=applied)
 
     return Later(ask, wait_s) if wait_s else ask(True) or missing(job_id)
 
@@ -100,7 +100,7 @@ def change(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
         return missing(request.params["job_id"])
     _check_transition(platform, job, wanted.status)
     job = changes.change(tx, job, wanted.status, wanted.errors, wanted.warnings)
-    return Answer.json(shown(job, zone_of(platform)), 202)
+    return Answer.json(shown(job, platform.options.zone), 202)
 
 
 def complete(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
@@ -116,9 +116,9 @@ def complete(platform: Platform, request: Incoming, tx: Transaction) -> Answer:
         # A client whose answer was lost sends the same again; anything else would replace what others have read.
         if job.response_json != text:
             raise Refusal(409, "INVALID_TRANSITION", "a job that is completed has its result (--strict)")
-        return Answer.json(shown(job, zone_of(platform)))
+        return Answer.json(shown(job, platform.options.zone))
     _check_transition(platform, job, lifecycles.COMPLETED)
-    return Answer.json(shown(changes.complete(tx, job, text), zone_of(platform)))
+    return Answer.json(shown(changes.complete(tx, job, text), platform.options.zone))
 
 
 def healthcheck(platform: Platform, request: Incoming) -> Answer:
@@ -134,8 +134,7 @@ def _check_transition(platform: Platform, job: JobRow, status: str) -> None:
 def _charge_limit(platform: Platform, request: Incoming) -> int | None:
     text = request.headers.get(CHARGE_LIMIT).strip()
     if CHARGE_LIMIT not in request.headers:
-        limit: int | None = platform.options.more.get("charge_limit")
-        return limit
+        return platform.options.charge_limit
     if len(text) > 16 or not (text.isascii() and text.isdigit()) or int(text) > _MOST_CHARGES:
         raise Refusal(400, "INVALID_REQUEST", f"{CHARGE_LIMIT} is not a number of units")
     return int(text)

@@ -12,7 +12,7 @@ import logging
 from .._protocol import jobs
 from . import contract
 from .exchange import Answer, Refusal, Route
-from .job_answers import decoded, encoded, unprocessable, zone_of
+from .job_answers import decoded, encoded, unprocessable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ UPDATED = "updated_datetime"
 # Each job carries a copy.
 MOST_BYTES = 1024 * 1024
 # Under this name among the options of the platform: which settings were said to fit no more.
-_SAID = "settings_said"
 
 
 def show(platform: Platform, request: Incoming) -> Answer:
@@ -80,7 +79,7 @@ def _current(platform: Platform, schema: dict[str, Any], reader: Reader) -> dict
     """A field that nobody set and the schema has no default for is left out: the worker's class knows what it is."""
     row = reader.row("SELECT max(updated_at) FROM setting")
     updated_at = None if row is None else row[0]
-    moment = None if updated_at is None else jobs.moment_text(updated_at, zone_of(platform))
+    moment = None if updated_at is None else jobs.moment_text(updated_at, platform.options.zone)
     return {**_defaults(schema), **_fitting(platform, schema, reader), UPDATED: moment}
 
 
@@ -120,9 +119,8 @@ def _misfits(schema: dict[str, Any], kept: dict[str, Any]) -> dict[str, str]:
 
 
 def _say_once(platform: Platform, name: str, text: str, what: str) -> None:
-    said: set[tuple[str, str]] = platform.options.more.setdefault(_SAID, set())
-    if (name, text) not in said:
-        said.add((name, text))
+    if (name, text) not in platform.settings_said:
+        platform.settings_said.add((name, text))
         log.warning("the setting %s does not fit any more, its default is used: %s", name, what)
 
 

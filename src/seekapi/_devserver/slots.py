@@ -142,7 +142,7 @@ class _Attempt:
 
     def run(self) -> None:
         """Start it, watch it, end it, judge it."""
-        near = faults.plan_of(self._platform).take(faults.DEADLINE)
+        near = self._platform.options.faults.take(faults.DEADLINE)
         if near is not None:
             self._timeout_s = min(self._timeout_s, near.seconds)
             self._post(partial(faults.note, job_id=self._about.job_id, fault=near))

@@ -15,7 +15,7 @@ from .. import _settings
 from .._devserver import changes, inputs, records, verdicts
 from .._devserver.app import Options, Platform, routes
 from .._devserver.exchange import Refusal
-from .._devserver.faults import DEADLINE, MORE, Plan, operation_of
+from .._devserver.faults import DEADLINE, Plan, operation_of
 from .._devserver.serve import Server
 from .._devserver.store import Store
 from .._protocol import json_text
@@ -64,8 +64,7 @@ class DevPlatform:
             held.callback(store.close)
             self._plans = plan = _Plans()
             plan.load(dict(self._faults) if isinstance(self._faults, Mapping) else self._faults)
-            options = Options(data_dir=store.folder, charge_limit=self._charge_limit)
-            options.more[MORE] = plan
+            options = Options(data_dir=store.folder, charge_limit=self._charge_limit, faults=plan)
             keys = {"secret": secrets.token_hex(16), "api_key": secrets.token_hex(16)}
             platform = Platform(store, options, **keys, now=time.time, clock=time.monotonic)
             server = Server(platform, served=[self._noted(route) for route in routes()])

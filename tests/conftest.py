@@ -1,5 +1,7 @@
 """A long run uses every core: whole files are dealt to forked lanes, one process shows what they report.
 
+Two lanes a core, since many a test waits: for a process to start, or a deadline to come.
+
 A lane is this process, copied after the collection. It runs what it is dealt, file by file, and ends as pytest ends.
 A short run, and one that is watched (`-s`, `-x`, `--pdb`), stays in one process; `--lanes 1` says so for any.
 """
@@ -17,11 +19,12 @@ import pytest
 
 # Fewer tests are over before a second lane pays.
 LONG_RUN = 1000
+LANES_PER_CORE = 2
 Files = Iterator[list[pytest.Item]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--lanes", type=int, default=0, help="processes that run the tests (a core each in a long run)")
+    parser.addoption("--lanes", type=int, default=0, help="processes that run the tests (in a long run: two a core)")
 
 
 def pytest_configure() -> None:
@@ -36,7 +39,8 @@ def pytest_configure() -> None:
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     option = session.config.option
     is_watched = option.usepdb or option.capture == "no" or option.maxfail or option.collectonly
-    count = option.lanes or (os.cpu_count() or 1 if len(session.items) >= LONG_RUN else 1)
+    is_long = len(session.items) >= LONG_RUN
+    count = option.lanes or (LANES_PER_CORE * (os.cpu_count() or 1) if is_long else 1)
     if count == 1 or is_watched or session.testsfailed or not hasattr(os, "fork"):
         return None
     lanes: dict[Connection, int] = {}

@@ -23,4 +23,5 @@ rm -rf "$folder/tree/src"
 cd "$folder/tree"
 retry "$env/bin/pip" install -qq "$wheel[dev]"
 "$env/bin/python" -c 'import seekapi, sys; sys.exit("site-packages" not in seekapi.__file__)'
-tested "$env/bin/pytest"
+# Another stage runs beside this one.
+tested "$env/bin/pytest" --lanes "$(nproc)"

@@ -31,8 +31,8 @@ def serve_ours(database: str, port: int) -> None:
     import time
     from pathlib import Path
 
-    from seekapi._devserver.app import Options, Platform
     from seekapi._devserver.exchange import Answer, Incoming, Refusal, Route
+    from seekapi._devserver.platform import Options, Platform
     from seekapi._devserver.serve import Server as DevServer
     from seekapi._devserver.store import Store
 

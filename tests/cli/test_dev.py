@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 from command import LIMIT_S, ROOT, command, environ, seekapi
 
-from seekapi._devserver import changes, faults
+from seekapi._devserver import changes, planned_faults
 from seekapi._devserver.store import Store
 
 HELLO = """
@@ -583,5 +583,5 @@ def test_the_options_are_those_that_are_documented(tmp_path):
     shown = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", seekapi("dev", "--help", cwd=tmp_path).stdout))
 
     assert set(re.findall(r"--[a-z][a-z-]+", options)) == shown - {"--help"}
-    for name in faults._BY_NAME:
+    for name in planned_faults._BY_NAME:
         assert name in page or name.replace("http_429_retry_after", "..") in page, name

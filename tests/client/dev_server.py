@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from seekapi._devserver import changes, serve
-from seekapi._devserver.app import Options, Platform
+from seekapi._devserver.platform import Options, Platform
 from seekapi._devserver.store import Store
 from seekapi._devserver.workers import Description
 

@@ -14,7 +14,7 @@ from seekapi import Client, NotFoundError
 from seekapi._devserver import job_views, records
 from seekapi._devserver.exchange import JSON_BYTES
 from seekapi._devserver.job_answers import MOST_BYTES
-from seekapi._devserver.store import Transaction
+from seekapi._devserver.transactions import Transaction
 from seekapi._protocol import job_calls, jobs
 from seekapi._protocol.jobs import MOST_NOTE_BYTES
 from seekapi.client import calling

@@ -13,7 +13,7 @@ import pytest
 import seekapi
 from seekapi import AsyncClient, AuthError, Client, ConflictError, InvalidRequestError, NotFoundError
 from seekapi._devserver import changes
-from seekapi._devserver.store import Transaction
+from seekapi._devserver.transactions import Transaction
 
 from .dev_server import INPUT_SCHEMA, KEY, SETTINGS_SCHEMA, DevServer, dev_server
 

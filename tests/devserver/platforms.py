@@ -8,8 +8,9 @@ from pathlib import Path
 
 from seekapi._devserver import changes, inputs
 from seekapi._devserver.access import Access
-from seekapi._devserver.app import App, Options, Platform, by_name, routes
+from seekapi._devserver.app import App, by_name, routes
 from seekapi._devserver.exchange import Answer, Later
+from seekapi._devserver.platform import Options, Platform
 from seekapi._devserver.store import Store
 from seekapi._protocol.http1 import END, NEED_DATA, RequestReader
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import seekapi as package
 from seekapi._devserver import records
-from seekapi._devserver.app import Options, Platform
+from seekapi._devserver.platform import Options, Platform
 from seekapi._devserver.runner import Runner
 from seekapi._devserver.serve import Server
 from seekapi._devserver.store import Store

@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 from tempfile import mkdtemp
 
-from seekapi._devserver.app import Options, Platform
 from seekapi._devserver.exchange import Answer, Later, Refusal, Route
+from seekapi._devserver.job_views import endless as live
+from seekapi._devserver.job_views import position_of
+from seekapi._devserver.platform import Options, Platform
 from seekapi._devserver.serve import Server
-from seekapi._devserver.streams import answer as live
-from seekapi._devserver.streams import position_of
 from seekapi._protocol.http1 import END, ResponseReader
 
 SECRET = "the-internal-secret"

@@ -9,7 +9,8 @@ import pytest
 from devserver.served import ROUTES, SECRET, Peer, ask, serving, until
 from seekapi._devserver import app
 from seekapi._devserver.app import RouteTable
-from seekapi._devserver.exchange import Answer, Incoming, NotStored, Refusal, Route
+from seekapi._devserver.database import NotStored
+from seekapi._devserver.exchange import Answer, Incoming, Refusal, Route
 
 FORM = "multipart/form-data; boundary=b"
 

@@ -15,7 +15,7 @@ from devserver.served import until
 from seekapi._devserver import callback as callbacks
 from seekapi._devserver import changes
 from seekapi._devserver.callback import Callback
-from seekapi._devserver.exchange import NotStored
+from seekapi._devserver.database import NotStored
 from seekapi.errors import ConfigurationError
 
 

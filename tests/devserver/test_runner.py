@@ -15,7 +15,8 @@ import pytest
 from devserver.running import LIMIT_S, running
 from devserver.served import until
 from devserver.test_bootstrap import is_alive
-from seekapi._devserver import changes, faults, output, verdicts
+from seekapi._devserver import changes, output, verdicts
+from seekapi._devserver.planned_faults import Plan
 
 HELLO = """
     from seekapi import worker
@@ -608,7 +609,7 @@ def test_a_clock_near_the_deadline_shortens_one_job(tmp_path):
 )
 def test_a_plan_that_is_none_is_refused(plan):
     """With the names that there are, also where a fault would never be met; and nothing of it is armed."""
-    armed = faults.Plan()
+    armed = Plan()
     with pytest.raises(ValueError, match=r"expected|is not for|never be met|at most"):
         armed.load(plan)
 

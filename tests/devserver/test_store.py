@@ -17,9 +17,9 @@ import pytest
 
 from devserver.platforms import LIMIT_S, Clock, threads_of
 from seekapi._devserver import changes, database, records
-from seekapi._devserver.database import StoreUnusable
-from seekapi._devserver.exchange import NotStored, RecordGone
-from seekapi._devserver.store import CHECKPOINT_BYTES, KINDS, Store
+from seekapi._devserver.database import NotStored, RecordGone, StoreUnusable
+from seekapi._devserver.store import CHECKPOINT_BYTES, Store
+from seekapi._devserver.transactions import KINDS
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="modes, limits of file sizes")
 

@@ -11,7 +11,8 @@ import pytest
 
 from devserver.platforms import NOON, SECRET, Dev, files_of, form
 from seekapi._devserver import changes, records, uploads
-from seekapi._devserver.exchange import RecordGone, Refusal
+from seekapi._devserver.database import RecordGone
+from seekapi._devserver.exchange import Refusal
 from seekapi._protocol import json_text
 from seekapi._protocol.messages import Headers
 

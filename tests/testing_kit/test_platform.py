@@ -17,7 +17,7 @@ from command import LIMIT_S, ROOT, environ
 
 import seekapi
 from seekapi import testing, worker
-from seekapi._devserver import faults
+from seekapi._devserver.planned_faults import ANY, CALLS, DEADLINE, OPERATIONS
 from seekapi.errors import ConfigurationError
 from seekapi.testing import DevPlatform, FakeLambdaContext, make_event
 
@@ -136,9 +136,7 @@ def test_the_clock_may_be_near_the_deadline(platform):
     assert near.pushes[0] < 1 < 50 < after.pushes[0]
 
 
-@pytest.mark.parametrize(
-    "operation", [name for name in faults.OPERATIONS if name not in (faults.DEADLINE, faults.CALLS, faults.ANY)]
-)
+@pytest.mark.parametrize("operation", [name for name in OPERATIONS if name not in (DEADLINE, CALLS, ANY)])
 def test_a_request_has_the_name_by_which_its_faults_are_armed(platform, operation):
     """What is armed for an operation shows at the requests of that name, and at no others."""
     result = platform.run(busy, {}, faults={operation: "http_503_once"})

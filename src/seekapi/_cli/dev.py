@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import tzinfo
 
-    from .._devserver.app import Options
+    from .._devserver.platform import Options
 
 DEFAULT_PORT = 8788
 DEFAULT_TIMEOUT_S = 60.0
@@ -112,8 +112,8 @@ def _options(arguments: argparse.Namespace) -> Options:
     from datetime import timezone
     from pathlib import Path
 
-    from .._devserver import faults
-    from .._devserver.app import Options
+    from .._devserver import planned_faults
+    from .._devserver.platform import Options
 
     return Options(
         data_dir=Path(arguments.data_dir or ready.FOLDER),
@@ -127,7 +127,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         callback_url=arguments.callback,
         charge_limit=arguments.charge_limit,
         zone=arguments.timezone or _zone_of_environment() or timezone.utc,
-        faults=faults.read_plan(arguments.faults) if arguments.faults else None,
+        faults=planned_faults.read_plan(arguments.faults) if arguments.faults else None,
     )
 
 

@@ -9,15 +9,15 @@ from contextlib import suppress
 
 from .. import __version__
 from .._devserver import records
-from .._devserver.exchange import NotStored
+from .._devserver.database import NotStored
 from . import example, terminal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .._devserver.app import Platform
-    from .._devserver.store import Event
+    from .._devserver.platform import Platform
+    from .._devserver.transactions import Event
     from .._devserver.workers import Worker
 
 # Said of the worker, and not of a job.

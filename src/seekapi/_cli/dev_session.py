@@ -18,7 +18,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 
 from .. import _settings
-from .._devserver.app import Platform
+from .._devserver.platform import Platform
 from .._devserver.runner import Runner
 from .._devserver.serve import Server
 from .._devserver.store import Store
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from .._devserver.app import Options
-    from .._devserver.store import Event
+    from .._devserver.platform import Options
+    from .._devserver.transactions import Event
     from .targets import Target
 
 # So long the banner waits for the worker to say who it is; one that takes long to import says it later.

@@ -22,14 +22,14 @@ from urllib.parse import SplitResult, urlsplit
 from .._protocol import routes
 from ..errors import ConfigurationError
 from . import changes, records
-from .exchange import NotStored, RecordGone
+from .database import NotStored, RecordGone
 from .job_answers import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .app import Platform
+    from .platform import Platform
     from .records import JobRow
-    from .store import Event
+    from .transactions import Event
 
 log = logging.getLogger("seekapi.dev")
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from .store import Subject, Transaction
+    from .transactions import Subject, Transaction
 
 # What the Job object shows of a result; all of it is at /result.
 SHOWN_PUSHES = 100

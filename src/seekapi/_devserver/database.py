@@ -15,7 +15,6 @@ import sqlite3
 from pathlib import Path
 
 from ..errors import ConfigurationError
-from .exchange import NotStored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +40,14 @@ _DISK_WORDS = (
 GONE = "the folder of the record was removed while the server ran: nothing is kept any more; restart the server"
 # In the head of the file: `file record.db` shows it, and a database of somebody else does not have it.
 _APPLICATION_ID = 0x5EE4A91
+
+
+class NotStored(Exception):
+    """Nothing of this request was kept, the message says why. Answered with 507. The store raises it."""
+
+
+class RecordGone(NotStored):
+    """The record was removed under the running server: asking again does not help. The store has told the terminal."""
 
 
 class StoreUnusable(ConfigurationError):

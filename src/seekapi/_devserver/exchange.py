@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any, BinaryIO, Protocol, TypeAlias, Union
 
-    from .app import Platform
+    from .platform import Platform
     from .streams import LiveEvents
 
     Fields: TypeAlias = tuple[tuple[str, str], ...]
@@ -71,14 +71,6 @@ class Refusal(Exception):
         self.code = code
         self.message = message
         self.headers = headers
-
-
-class NotStored(Exception):
-    """Nothing of this request was kept, the message says why. Answered with 507. The store raises it."""
-
-
-class RecordGone(NotStored):
-    """The record was removed under the running server: asking again does not help. The store has told the terminal."""
 
 
 class Query:

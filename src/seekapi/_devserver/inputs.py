@@ -14,9 +14,9 @@ from .exchange import JSON, Answer, Route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .app import Platform
     from .exchange import Incoming
-    from .store import Transaction
+    from .platform import Platform
+    from .transactions import Transaction
 
 PATH = "/inputs/"
 

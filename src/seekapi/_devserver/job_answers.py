@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from datetime import tzinfo
     from typing import Any
 
-    from .app import Platform
     from .exchange import Incoming
+    from .platform import Platform
     from .records import JobRow
 
 # Who submits waits so long for the callback, which may have others to answer first, and then has the job as it stands.

@@ -18,11 +18,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .app import Platform
     from .exchange import Incoming
+    from .platform import Platform
     from .records import JobRow
-    from .store import Event, Reader, Transaction
-    from .streams import Batch
+    from .streams import Batch, Source
+    from .transactions import Event, Reader, Transaction
 
 # One answer holds so many files, charges and pushes, each, and so much of them together; `next` says where to go on.
 MOST_ROWS = 1000
@@ -86,7 +86,7 @@ def file_by_id(platform: Platform, request: Incoming) -> Answer:
 
 def events(platform: Platform, request: Incoming) -> Answer | Later:
     """GET …/events?after=&limit=&kinds=: a page, held back with `Prefer: wait=N`; or live as text/event-stream."""
-    after = streams.position_of(request)
+    after = position_of(request)
     kinds = _kinds_of(request)
     limit = _limit_of(request, DEFAULT_EVENTS, jobs.MOST_EVENTS)
     job_id = request.params["job_id"]
@@ -95,7 +95,7 @@ def events(platform: Platform, request: Incoming) -> Answer | Later:
     if job is None:
         return missing(job_id)
     if event_stream.MEDIA_TYPE in request.headers.get("Accept"):
-        return streams.answer(lambda position: _batch(platform, position, kinds, job), after)
+        return endless(lambda position: _batch(platform, position, kinds, job), after)
     wait_s = jobs.wait_of(request.headers.get("Prefer"))
 
     def ask(is_last: bool) -> Answer | None:
@@ -166,8 +166,25 @@ def live(platform: Platform, request: Incoming) -> Answer:
     kinds = _kinds_of(request)
     with platform.store.read() as reader:
         now_at = records.last_seq(reader)
-    after = min(streams.position_of(request, now_at), now_at)
-    return streams.answer(lambda position: _batch(platform, position, kinds), after)
+    after = min(position_of(request, now_at), now_at)
+    return endless(lambda position: _batch(platform, position, kinds), after)
+
+
+def endless(source: Source, position: int) -> Answer:
+    """An answer that goes on for as long as somebody listens, or until the source says that it is over."""
+    return Answer(200, streams.LiveEvents(source, position), event_stream.MEDIA_TYPE)
+
+
+def position_of(request: Incoming, default: int = 0) -> int:
+    """Where the client wants to go on: Last-Event-ID, or else `?after=`. Raises Refusal (400)."""
+    texts = request.query.all("after")
+    text = request.headers.get("Last-Event-ID")
+    if not text and not texts:
+        return default
+    text = text or ",".join(texts)
+    if len(text) > 18 or not (text.isascii() and text.isdigit()):
+        raise Refusal(400, "INVALID_REQUEST", "Last-Event-ID and after are numbers of events")
+    return int(text)
 
 
 def _batch(platform: Platform, position: int, kinds: list[str], job: JobRow | None = None) -> Batch:

@@ -15,10 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .app import Platform
     from .exchange import Incoming
+    from .platform import Platform
     from .records import JobRow
-    from .store import Transaction
+    from .transactions import Transaction
 
 CHARGE_LIMIT = "SeekAPI-Charge-Limit"
 _MOST_CHARGES = 2**53

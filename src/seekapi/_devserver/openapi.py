@@ -10,8 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .app import Options, Platform
     from .exchange import Incoming
+    from .platform import Options, Platform
 
 
 def schema(platform: Platform, request: Incoming) -> Answer:

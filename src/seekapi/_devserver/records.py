@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from .._protocol import lifecycles
-from .store import Event
+from .transactions import Event
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._protocol.jobs import ListQuery
-    from .store import Reader
+    from .transactions import Reader
 
 # An event with more data than this is shown by its size; a view must not carry megabytes to every open page.
 SHOWN_EVENT_BYTES = 64 * 1024

@@ -17,16 +17,16 @@ from queue import SimpleQueue
 
 from .._protocol import lifecycles
 from . import changes
-from .exchange import RecordGone
+from .database import RecordGone
 from .slots import Slot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .app import Platform
     from .changes import Claimed
-    from .store import Event
+    from .platform import Platform
+    from .transactions import Event
     from .workers import Worker
 
 log = logging.getLogger("seekapi.dev")
@@ -106,7 +106,7 @@ class Runner:
         """The next job, None if there is none."""
         while not self.is_stopping:
             try:
-                return self.platform.store.submit(  # type: ignore[no-any-return]
+                return self.platform.store.submit(
                     partial(changes.claim, timeout_s=self.platform.options.timeout_s)
                 ).result()
             except RecordGone:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from .app import Platform
     from .exchange import Route
+    from .platform import Platform
 
 BUSY_LIMIT = 64
 # So many more may wait for their turn.

@@ -18,9 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .app import Platform
     from .exchange import Incoming
-    from .store import Reader, Transaction
+    from .platform import Platform
+    from .transactions import Reader, Transaction
 
 log = logging.getLogger("seekapi.dev")
 

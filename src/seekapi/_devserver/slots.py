@@ -11,8 +11,8 @@ from itertools import islice
 from uuid import uuid4
 
 from .._redaction import Redactor, url_secrets
-from . import changes, faults, inputs, output, records, settings, verdicts
-from .exchange import NotStored, RecordGone
+from . import changes, faults, inputs, output, planned_faults, records, settings, verdicts
+from .database import NotStored, RecordGone
 from .processes import BOOTSTRAP, Child
 from .workers import IMPORT_LIMIT_S, cannot_start
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .output import Line
     from .records import AttemptRow
     from .runner import Runner
-    from .store import Transaction
+    from .transactions import Transaction
 
     Error = dict[str, Any]
 
@@ -142,7 +142,7 @@ class _Attempt:
 
     def run(self) -> None:
         """Start it, watch it, end it, judge it."""
-        near = self._platform.options.faults.take(faults.DEADLINE)
+        near = self._platform.options.faults.take(planned_faults.DEADLINE)
         if near is not None:
             self._timeout_s = min(self._timeout_s, near.seconds)
             self._post(partial(faults.note, job_id=self._about.job_id, fault=near))

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import records, store
+from . import records, transactions
 from .exchange import Answer, Refusal, Route
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .app import Platform
     from .exchange import Incoming
+    from .platform import Platform
 
 _FOLDER = "pages"
 _TYPES = {
@@ -51,7 +51,7 @@ def about(platform: Platform, request: Incoming) -> Answer:
             "prefix": options.prefix,
             "needs_token": options.needs_token,
             "seq": seq,
-            "event_kinds": store.KINDS,
+            "event_kinds": transactions.KINDS,
         }
     )
 

@@ -8,14 +8,11 @@ the last id that it saw (Last-Event-ID), and misses nothing.
 from __future__ import annotations
 
 from .._protocol import event_stream
-from .exchange import Answer, Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
-
-    from .exchange import Incoming
 
     # Given a position, what comes after it: at most some hundred events as (seq, kind, one line of JSON), the position
     # to go on from (also past events that were filtered out), and whether nothing will ever come behind it.
@@ -45,20 +42,3 @@ class LiveEvents:
         """The events after `position`, which moves on; nothing if there are none yet."""
         events, self.position, self.is_over = self._source(self.position)
         return "".join([event_stream.encode(*event) for event in events]).encode("utf-8", "replace")
-
-
-def answer(source: Source, position: int) -> Answer:
-    """An answer that goes on for as long as somebody listens, or until the source says that it is over."""
-    return Answer(200, LiveEvents(source, position), event_stream.MEDIA_TYPE)
-
-
-def position_of(request: Incoming, default: int = 0) -> int:
-    """Where the client wants to go on: Last-Event-ID, or else `?after=`. Raises Refusal (400)."""
-    texts = request.query.all("after")
-    text = request.headers.get("Last-Event-ID")
-    if not text and not texts:
-        return default
-    text = text or ",".join(texts)
-    if len(text) > 18 or not (text.isascii() and text.isdigit()):
-        raise Refusal(400, "INVALID_REQUEST", "Last-Event-ID and after are numbers of events")
-    return int(text)

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from .._protocol import multipart_reader
 from .._protocol.multipart_reader import PART_END, BadForm, FormReader, PartHead
 from . import database, records
-from .exchange import RecordGone, Refusal
+from .database import RecordGone
+from .exchange import Refusal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from .app import Platform
     from .exchange import Incoming
+    from .platform import Platform
 
 TOKEN, NAME, FILE = "execution_token", "name", "file"
 LONGEST_FIELD = 16 * 1024

@@ -19,10 +19,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from .app import Platform
     from .exchange import Incoming
+    from .platform import Platform
     from .records import AttemptRow, JobRow
-    from .store import Transaction
+    from .transactions import Transaction
     from .uploads import Upload
 
 LONGEST_CHARGE_KEY = 1024

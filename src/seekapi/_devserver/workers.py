@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from .app import Platform
     from .exchange import Incoming
+    from .platform import Platform
 
 # What Lambda gives a module to be imported.
 IMPORT_LIMIT_S = 10.0

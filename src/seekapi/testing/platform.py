@@ -13,9 +13,11 @@ from copy import copy
 
 from .. import _settings
 from .._devserver import changes, inputs, records, verdicts
-from .._devserver.app import Options, Platform, routes
+from .._devserver.app import routes
 from .._devserver.exchange import Refusal
-from .._devserver.faults import DEADLINE, Plan, operation_of
+from .._devserver.faults import operation_of
+from .._devserver.planned_faults import DEADLINE, Plan
+from .._devserver.platform import Options, Platform
 from .._devserver.serve import Server
 from .._devserver.store import Store
 from .._protocol import json_text
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
 
     from .._devserver.changes import Claimed
     from .._devserver.exchange import Answer, Incoming, Route
-    from .._devserver.faults import Fault
-    from .._devserver.store import Transaction
+    from .._devserver.planned_faults import Fault
+    from .._devserver.transactions import Transaction
     from .._worker.handlers import UserFn
 
     Handler = Callable[[Any, Any], Any]

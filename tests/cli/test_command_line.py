@@ -237,13 +237,20 @@ def test_a_folder_that_is_gone_is_said(arguments, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit of descriptors")
-def test_too_few_descriptors_are_said(tmp_path):
+@pytest.mark.parametrize(
+    ("what", "limit", "told"),
+    [
+        ("run", 5, "Too many open files: a higher limit helps (ulimit -n)"),
+        ("dev", 63, "a limit of 63 open files is too low for a server: `ulimit -n 1024` (at least 64)"),
+    ],
+)
+def test_too_few_descriptors_are_said(tmp_path, what, limit, told):
     """With what helps; no traceback."""
     (tmp_path / "worker.py").write_text("def handler(event, context): return {'ok': True}\n")
-    line = shlex.join(command("run", "worker.py"))
+    line = shlex.join(command(what, "worker.py"))
 
     done = subprocess.run(
-        ["sh", "-c", f"ulimit -n 5; exec {line}"],
+        ["sh", "-c", f"ulimit -n {limit}; exec {line}"],
         cwd=tmp_path,
         env=environ(),
         capture_output=True,
@@ -251,7 +258,7 @@ def test_too_few_descriptors_are_said(tmp_path):
         timeout=LIMIT_S,
     )
 
-    assert (done.returncode, done.stderr) == (3, "seekapi: Too many open files: a higher limit helps (ulimit -n)\n")
+    assert (done.returncode, done.stderr) == (3, f"seekapi: {told}\n")
 
 
 def test_all_of_it_is_a_hundred_per_cent_and_less_is_not():

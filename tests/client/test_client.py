@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import datetime, timezone
 
 import pytest
@@ -48,6 +49,42 @@ def test_a_job_from_submission_to_result(client, service):
     assert done.completed_at is not None
     assert client.jobs.result(job.id).values == [{"result_count": 3}]
     assert client.health() is True
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda client: Client(client.url, api_key=5), "api_key must be a string, not int"),
+        (lambda client: Client(client.url, username="ada", password=b"x"), "password must be a string, not bytes"),
+        (lambda client: Client(client.url, timeout="5"), "timeout must be a number"),
+        (lambda client: client.jobs.get(client.jobs), "a job id is a text, not Jobs; a job has it as .id"),
+        (lambda client: client.jobs.list(limit="x"), "limit must be a whole number, not str"),
+        (lambda client: client.jobs.list(limit=1.5), "limit must be a whole number, not float"),
+        (lambda client: client.jobs.list(limit=True), "limit must be a whole number, not bool"),
+        (lambda client: client.jobs.list(limit=0), "limit must be at least 1"),
+        (lambda client: client.jobs.list(status=5), "status must be a string, not int"),
+        (lambda client: client.jobs.list(since=[1]), "since must be a datetime"),
+        (lambda client: client.jobs.list(job_ids="j1"), "job_ids must be a list of strings, not str"),
+        (lambda client: client.jobs.list(job_ids=["j1", 2]), "each of job_ids must be a string, not int"),
+        (lambda client: client.jobs.update("j1", 5), "status must be a string, not int"),
+        (lambda client: client.jobs.update("j1", "error", errors=[None]), "each of errors must be a string"),
+        (lambda client: client.jobs.update("j1", "error", warnings=5), "warnings must be a list of strings, not int"),
+        (lambda client: client.jobs.events("j1", after="x"), "after must be a whole number, not str"),
+        (lambda client: client.jobs.events("j1", after=-1), "after must be at least 0"),
+        (lambda client: client.jobs.events("j1", after=2**63), "after is too large"),
+        (lambda client: client.jobs.events("j1", kinds="log"), "kinds must be a list of strings, not str"),
+        (lambda client: client.jobs.events("j1", kinds=None), "kinds must be a list of strings, not NoneType"),
+        (lambda client: client.jobs.download("j1", 5), "file must be a string, not int"),
+        (lambda client: client.jobs.download("j1", "f", to=5), "to must be a path, not int"),
+        (lambda client: client.jobs.submit({}, idempotency_key=5), "an idempotency key is"),
+        (lambda client: client.settings.update([1]), "settings are a dict of fields, not list"),
+    ],
+)
+def test_an_argument_that_cannot_be_used_is_named_before_anything_is_sent(client, service, call, told):
+    """Also by the calls that send nothing until they are iterated over."""
+    with pytest.raises(ArgumentError, match=re.escape(told)):
+        call(client)
+    assert service.requests == []
 
 
 def test_an_older_fork_leaves_out_fields():

@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import textwrap
 import threading
 from contextlib import contextmanager
 
@@ -245,6 +246,29 @@ def test_one_server_has_the_folder(tmp_path):
         other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
         assert f"in use by process {os.getpid()}" in other.stderr
     Store(tmp_path).close()
+
+
+@posix_only
+def test_a_record_that_is_not_kept_leaves_nothing_behind(tmp_path):
+    """Nor does one that could not be opened."""
+    program = """
+        import resource
+        from seekapi._devserver.store import Store
+
+        Store(None).close()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        Store(None)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+
+    assert "StoreUnusable" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_wal_is_set_once(tmp_path):

@@ -21,6 +21,8 @@ DEFAULT_TIMEOUT_S = 60.0
 # As Lambda runs several jobs side by side; few enough for a laptop.
 DEFAULT_CONCURRENCY = 4
 MOST_CONCURRENCY = 64
+# The record, its readers, a dozen connections, and what four processes need.
+LEAST_OPEN_FILES = 64
 
 EXAMPLES = """\
 examples:
@@ -96,6 +98,7 @@ def execute(arguments: argparse.Namespace) -> int:
     if arguments.ephemeral and arguments.data_dir:
         arguments.parser.error("--ephemeral keeps nothing: there is no use for --data-dir")
     try:
+        _check_open_files()
         target = None if arguments.target is None else targets.parse(arguments.target)
         options = _options(arguments)
         python = _interpreter(arguments.python)
@@ -106,6 +109,21 @@ def execute(arguments: argparse.Namespace) -> int:
     except (targets.Unusable, errors.ConfigurationError) as error:
         terminal.say(str(error))
         return exit_codes.CONFIGURATION
+
+
+def _check_open_files() -> None:
+    """A server that runs out of them fails at any place; so it does not begin. Raises ConfigurationError."""
+    from ..errors import ConfigurationError
+
+    try:
+        from resource import RLIMIT_NOFILE, getrlimit
+    except ImportError:  # Windows has no such limit
+        return
+    limit = getrlimit(RLIMIT_NOFILE)[0]
+    if 0 <= limit < LEAST_OPEN_FILES:
+        raise ConfigurationError(
+            f"a limit of {limit} open files is too low for a server: `ulimit -n 1024` (at least {LEAST_OPEN_FILES})"
+        )
 
 
 def _options(arguments: argparse.Namespace) -> Options:

@@ -17,11 +17,11 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
-from . import database
+from . import changes, database
 from .database import NotStored, RecordGone
 from .transactions import Reader, Transaction
 
@@ -61,13 +61,14 @@ class Store:
         self.folder = Path(tempfile.mkdtemp(prefix="seekapi-dev-") if folder is None else folder).absolute()
         self.files = self.folder / database.FILES
         self._now = now
-        database.prepare(self.folder)
-        self._lock = database.FolderLock(self.folder)
-        try:
+        with ExitStack() as undo:
+            if self.is_ephemeral:
+                undo.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            database.prepare(self.folder)
+            self._lock = database.FolderLock(self.folder)
+            undo.callback(self._lock.release)
             self._connection = database.open_writer(self.folder, durable=not self.is_ephemeral)
-        except BaseException:
-            self._lock.release()
-            raise
+            undo.pop_all()
         self._identity = database.identity(self.folder)
         self._is_gone = False
         self._works: SimpleQueue[tuple[Work, Reply] | None] = SimpleQueue()
@@ -77,12 +78,10 @@ class Store:
         self._closing = threading.Lock()
         self._thread = threading.Thread(target=self._write, name="seekapi-store", daemon=True)
         self._thread.start()
-        # What ran when the last server died runs no more.
-        from .changes import lose_running
-
         try:
             database.sweep(self.folder, self._connection)
-            self.lost: list[AttemptRow] = self.submit(lose_running).result()
+            # What ran when the last server died runs no more.
+            self.lost: list[AttemptRow] = self.submit(changes.lose_running).result()
             return
         except (OSError, sqlite3.Error) as error:
             reason = database.unreadable(error)

@@ -147,8 +147,9 @@ def health(service: Service) -> Request:
 
 def path_of(job_id: str, *parts: str) -> str:
     """The path of a job. Raises ArgumentError for what cannot be an id: an empty one would be the list of all jobs."""
-    is_text = isinstance(job_id, str) and 0 < len(job_id) <= LONGEST_JOB_ID
-    if not is_text or not job_id.isprintable() or not job_id.strip():
+    if not isinstance(job_id, str):
+        raise ArgumentError(f"a job id is a text, not {type(job_id).__name__}; a job has it as .id")
+    if not 0 < len(job_id) <= LONGEST_JOB_ID or not job_id.isprintable() or not job_id.strip():
         raise ArgumentError(f"a job id is a text of 1 to {LONGEST_JOB_ID} printable characters")
     return jobs.job_path(job_id, *parts)
 

@@ -4,6 +4,7 @@ jobs        submit, get, list, update, complete, wait, cancel, rerun, result, fi
 settings    get, update
 records     what comes back, typed
 downloads   a file onto the disk: old or new, never torn
+arguments   what a call is given, looked at before anything is sent
 calling     one request, one answer, one deadline
 aio         the same calls for asyncio, in threads that end when their task is cancelled
 interrupts  how such a thread is woken from whatever it waits for
@@ -17,6 +18,7 @@ from .. import _settings
 from .._protocol import job_calls
 from .._transport import Transport
 from ..errors import ConfigurationError
+from .arguments import check_text
 from .calling import DEFAULT_TIMEOUT_S, Caller
 from .jobs import Jobs
 from .settings import ServiceSettings
@@ -93,6 +95,9 @@ def connect(
     pause: Callable[[float], None] = time.sleep,
 ) -> Caller:
     """The caller that these arguments and the environment ask for; `poll` and `pause` wait."""
+    for name, value in (("api_key", api_key), ("username", username), ("password", password)):
+        if value is not None:
+            check_text(value, name)
     settings = _settings.read_client()
     if api_key is None and not (username or password):
         # Something explicit is meant to be used instead of what happens to be set.

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from ..errors import ArgumentError
 from . import connect, interrupts, is_well
+from .arguments import check_count
 from .calling import DEFAULT_TIMEOUT_S
 from .interrupts import Bell
 from .jobs import Jobs
@@ -30,6 +30,7 @@ R = TypeVar("R")
 
 # A thread that waits costs little; more calls than this at once wait for their turn.
 DEFAULT_CONCURRENCY = 32
+MOST_CONCURRENCY = 1000
 _END: Any = object()
 
 
@@ -164,8 +165,7 @@ class AsyncClient:
         timeout: float = DEFAULT_TIMEOUT_S,
         concurrency: int = DEFAULT_CONCURRENCY,
     ) -> None:
-        if concurrency < 1:
-            raise ArgumentError("concurrency must be above 0")
+        check_count(concurrency, "concurrency", 1, MOST_CONCURRENCY)
         self._caller = connect(url, api_key, username, password, timeout, poll=interrupts.poll, pause=interrupts.pause)
         self._threads = _Threads(concurrency)
         self.jobs = AsyncJobs(Jobs(self._caller), self._threads)

@@ -10,7 +10,7 @@ import os
 from hashlib import sha256
 from pathlib import Path
 
-from ..errors import LocalWriteError, ProtocolError, SeekApiError
+from ..errors import ArgumentError, LocalWriteError, ProtocolError, SeekApiError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ _DEVICES = frozenset(
 def fetch(caller: Caller, request: Request, wanted: JobFile, to: str | os.PathLike[str], deadline: float) -> Path:
     """The path of the file, complete. `to` is a folder if it is one or ends with a slash; that is made if need be.
 
-    Raises LocalWriteError, and what every call raises.
+    Raises ArgumentError, LocalWriteError, and what every call raises.
     """
+    if not isinstance(to, (str, os.PathLike)):
+        raise ArgumentError(f"to must be a path, not {type(to).__name__}")
     target = Path(to)
     problem = ""
     try:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .._protocol import job_calls, jobs
-from ..errors import ApiError, ArgumentError, NotFoundError
-from . import downloads, following, listing
+from ..errors import ApiError, NotFoundError
+from . import arguments, downloads, following, listing
 from .records import JobEvent, JobFile, JobRecord, JobResult
 
 TYPE_CHECKING = False
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WAIT_TIMEOUT_S = 600.0
 TRANSFER_TIMEOUT_S = 600.0
 # No record numbers more, and no server reads more digits.
-MOST_EVENTS = 2**63
+MOST_EVENTS = MOST_JOBS = 2**63
 _NO_SUCH_ROUTE = frozenset((404, 405))
 _SAME: Any = object()
 
@@ -71,12 +71,10 @@ class Jobs:
         local time), ISO-8601, or seconds since 1970. With `job_ids` only these, in their order, without those that
         the service does not know; the other filters then do not count.
         """
-        if limit is not None and limit < 1:
-            raise ArgumentError("limit must be above 0")
-        if isinstance(job_ids, str):
-            raise ArgumentError("job_ids is a list of ids, not one id")
+        if limit is not None:
+            arguments.check_count(limit, "limit", 1, MOST_JOBS)
         if job_ids is not None:
-            return listing.by_ids(self._caller, job_ids, limit, timeout)
+            return listing.by_ids(self._caller, arguments.texts(job_ids, "job_ids"), limit, timeout)
         return listing.pages(self._caller, listing.filters(status, since, until), limit, timeout)
 
     def update(
@@ -92,7 +90,11 @@ class Jobs:
 
         With texts to add it is not sent again after a failure that may have come after the work.
         """
-        added = [[texts] if isinstance(texts, str) else list(texts) for texts in (errors, warnings)]
+        arguments.check_text(status, "status")
+        added = [
+            [texts] if isinstance(texts, str) else arguments.texts(texts, name)
+            for name, texts in (("errors", errors), ("warnings", warnings))
+        ]
         return self._job(job_calls.change(self._caller.service, job_id, status, *added), timeout)
 
     def complete(self, job_id: str, output: Any, *, timeout: float | None = None) -> JobRecord:
@@ -168,6 +170,8 @@ class Jobs:
         download fails. Size and digest of a `JobFile` are checked. Raises LocalWriteError if it cannot be kept.
         """
         deadline = self._caller.deadline(timeout)
+        if not isinstance(file, JobFile):
+            arguments.check_text(file, "file")
         wanted = file if isinstance(file, JobFile) else JobFile({"name": file})
         # By its id, if it has one: a worker may use a name twice, or one that no URL can hold.
         named = wanted.raw.get("id") or wanted.name
@@ -188,9 +192,9 @@ class Jobs:
         Without `follow` only what has happened so far. `timeout` is for all of it: TransportTimeout is raised if the
         job has not ended by then. Raises NotFoundError if the service keeps no events.
         """
-        if not 0 <= after < MOST_EVENTS:
-            raise ArgumentError("after is the number of an event")
-        return following.events(self._caller, job_id, after, tuple(kinds), timeout, follow=follow)
+        arguments.check_count(after, "after", 0, MOST_EVENTS - 1)
+        wanted = tuple(arguments.texts(kinds, "kinds"))
+        return following.events(self._caller, job_id, after, wanted, timeout, follow=follow)
 
     def logs(self, job_id: str, *, follow: bool = False, timeout: float = WAIT_TIMEOUT_S) -> Iterator[JobEvent]:
         """The log lines of the job: `.text` is the line, `.data` its source and level."""

@@ -10,6 +10,7 @@ from datetime import date, datetime, timezone
 
 from .._protocol import job_calls, jobs
 from ..errors import ArgumentError, NotFoundError
+from .arguments import check_text
 from .records import JobRecord
 
 TYPE_CHECKING = False
@@ -30,6 +31,7 @@ def filters(status: str | None, since: datetime | str | float | None, until: dat
     """The query of a list. Raises ArgumentError."""
     pairs: Pairs = []
     if status is not None:
+        check_text(status, "status")
         pairs.append(("status", status))
     if since is not None:
         pairs.append(("registered_datetime_gte", _moment_text(since, "since")))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from .._protocol import job_calls
+from ..errors import ArgumentError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from .calling import Caller
@@ -32,6 +34,8 @@ class ServiceSettings:
         `seekapi dev` leaves the others alone. There are services that set the others back to their defaults: for them
         name all that are to stay. Raises InvalidRequestError, with `.problems`.
         """
+        if not isinstance(fields, Mapping):
+            raise ArgumentError(f"settings are a dict of fields, not {type(fields).__name__}")
         deadline = self._caller.deadline(timeout)
         changed: dict[str, Any] = self._caller.value(job_calls.set_settings(self._caller.service, fields), deadline)
         return changed

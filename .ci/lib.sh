@@ -120,7 +120,7 @@ started_by_this_run() { # CI_STAGE is set for stages only, so the run itself is 
 
 # A machine that does other things as well may hold up one process among thousands for longer than its test allows. So
 # what fails is run once more, if it is this little, and has to pass then; and the end of the run names it, to be mended.
-MOST_AGAIN=3
+MOST_AGAIN=10
 
 tested() { # tested PYTEST [ARGUMENT...]
     local code=0 failed

@@ -232,6 +232,26 @@ def test_a_disk_that_is_full_is_asked_again_and_the_callback_is_not(told, monkey
     assert len(told.bodies) == 1 and len(tries) == 3
 
 
+def test_an_end_in_between_is_heard(told):
+    """One that comes while the thread has looked whether it is to stop, and has not begun to wait."""
+
+    class JustLooked(threading.Event):
+        def is_set(self):
+            was_set = super().is_set()
+            self.set()
+            callback._news.set()
+            return was_set
+
+    with Dev(callback_url=told.url) as dev:
+        callback = Callback(dev.platform)
+        callback._stopping = JustLooked()
+        callback._news.set()
+        callback._thread.join(LIMIT_S)
+
+        assert not callback._thread.is_alive()
+        callback.stop()
+
+
 def test_a_callback_that_is_not_there(told):
     """Refused, or silent until time is up: the same, and whoever waits behind it is told all the same."""
     with socket.socket() as silent, Dev(callback_url="http://127.0.0.1:1/") as dev:

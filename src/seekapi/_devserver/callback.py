@@ -64,8 +64,11 @@ class Callback:
             self._news.set()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while True:
+            # Before anything is looked at: what comes after the look rings again, and so does stop().
             self._news.clear()
+            if self._stopping.is_set():
+                return
             try:
                 job = self._next()
                 if job is not None:

@@ -243,6 +243,22 @@ def test_what_ends_with_the_server_is_still_told(dev, write_worker):
         assert "Traceback" not in server.said()
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe with a name")
+def test_a_ready_file_takes_the_place_of_no_device(tmp_path, write_worker):
+    """Nor of a pipe, also behind a link: as root that would be /dev/stdout, for everybody."""
+    write_worker(HELLO)
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+
+    done = seekapi("dev", "worker.py", "--ephemeral", "--port", "0", "--ready-file", "link", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        3,
+        f"seekapi: cannot write {(tmp_path / 'pipe').resolve()}: it is there, and is no file",
+    )
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
+
+
 def test_a_reader_that_takes_nothing_does_not_keep_it_from_ending(tmp_path, write_worker):
     """stderr is a pipe that is full: SIGTERM ends it all the same."""
     write_worker(HELLO)

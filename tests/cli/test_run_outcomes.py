@@ -300,6 +300,9 @@ def test_the_context_is_what_lambda_gives(write_worker, tmp_path):
     [
         ("return {'a': [1, object]}", 1, "NOT_JSON", "result.a[1] is of type type"),
         ("return float('nan')", 1, "NOT_JSON", "NaN"),
+        # What our own calls convert, Lambda does not.
+        ("import datetime; return {'at': datetime.date(2026, 1, 1)}", 1, "NOT_JSON", "date is not JSON serializable"),
+        ("return {1, 2}", 1, "NOT_JSON", "set is not JSON serializable"),
         ("raise KeyError('name')", 1, "HANDLER_RAISED", "KeyError: 'name'"),
         ("raise SystemExit(0)", 1, "HANDLER_RAISED", "SystemExit: 0"),
         ("import os; os._exit(7)", 1, "CRASHED", "exit code 7"),
@@ -417,6 +420,15 @@ def test_the_page_shows_an_answer_that_says_more_than_the_error(write_worker, tm
     """)
 
     assert "look here" in seekapi("run", "worker.py", cwd=tmp_path).stdout
+
+
+def test_decimal_numbers_are_numbers_as_in_lambda(write_worker, tmp_path):
+    """The one type beyond those of `json` that its client takes."""
+    write_worker("from decimal import Decimal\ndef handler(event, context):\n    return [Decimal('1.50'), Decimal(7)]")
+
+    told = outcome("worker.py", cwd=tmp_path)
+
+    assert (told["status"], told["returned"]) == ("completed", [1.5, 7])
 
 
 def test_an_async_handler_is_told_that_nobody_awaits_it(write_worker, tmp_path):
@@ -540,7 +552,7 @@ def test_a_target_that_is_not_there(target, said, write_worker, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "variables", "said"),
     [
-        (["--fixtures", "missing.json"], {}, "missing.json"),
+        (["--fixtures", "missing.json"], {}, "--fixtures names a file that is not there"),
         (["--fixtures", "worker.py"], {}, "is not JSON"),
         (["--fixtures", "odd_charge.json"], {}, "['charge'] must be a JSON object"),
         (["--fixtures", "odd_job.json"], {}, "['get_job'] must be a JSON object"),

@@ -111,6 +111,38 @@ def test_what_is_not_the_whole_file_changes_nothing(serve, tmp_path, script, err
     assert os.listdir(tmp_path) == ["kept.csv"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe with a name")
+@pytest.mark.parametrize("to", ["pipe", "link", "folder"])
+def test_no_device_or_pipe_is_replaced(serve, tmp_path, to):
+    """Also behind a link, and in a folder; nothing is asked for."""
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / "pipe", tmp_path / "folder" / "f"):
+        os.mkfifo(path)
+    (tmp_path / "link").symlink_to("pipe")
+    server = serve(lambda peer: peer.answer_all(whole()))
+
+    with Client(server.url) as client, pytest.raises(LocalWriteError, match="is no file"):
+        client.jobs.download("j", "f", tmp_path / to)
+
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "folder" / "f").is_fifo() and (tmp_path / "link").is_symlink()
+    assert server.requests == []
+
+
+def test_a_link_is_followed_but_not_one_in_a_folder(serve, tmp_path):
+    """There the name is a worker's: it must not lead out."""
+    server = serve(lambda peer: peer.answer_all(whole()))
+    (tmp_path / "folder").mkdir()
+    for link in (tmp_path / "link", tmp_path / "folder" / "f"):
+        link.symlink_to(tmp_path / "kept")
+
+    with Client(server.url) as client:
+        client.jobs.download("j", "f", tmp_path / "folder")
+        assert not (tmp_path / "kept").exists()
+        client.jobs.download("j", "f", tmp_path / "link")
+
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "kept").read_bytes() == CONTENT
+
+
 def test_a_download_that_was_cut_starts_anew(serve, tmp_path):
     """The second attempt does not add to what the first has left."""
     server = serve(cut, lambda peer: peer.answer_all(whole(CONTENT[:500])))

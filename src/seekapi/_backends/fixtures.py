@@ -134,7 +134,7 @@ def _load(path: str) -> dict[str, Any]:
             found = json_text.decode(file.read())
     except FileNotFoundError:
         problem = MissingFixturesError(
-            f"{VARIABLE} names a file that is not there: {os.path.abspath(path)}. Unset it, or write the file: a JSON "
+            f"{VARIABLE} names a file that is not there: {os.path.abspath(path)}. Name none, or write it: a JSON "
             f"object with any of {_quoted(MEMBERS)}"
         )
     except OSError as error:

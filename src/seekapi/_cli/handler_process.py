@@ -191,13 +191,16 @@ def _end_after(seconds: float, stack: TextIO, mark: str = "") -> None:
 
 
 def _returned(value: object) -> Report:
-    try:
-        return {"outcome": "returned", "value_json": json_text.encode(value, what="result")}
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # of the user's own classes (a dict whose items() raises)
-        reason = str(error) if type(error) is SerializationError else finder.said(error)
-    return bootstrap.not_json(value, reason)
+    """As Lambda would send it. Why it cannot is told in our words, if we cannot either: they say where in the value."""
+    report = bootstrap.encoded(value)
+    if "value_json" not in report:
+        try:
+            json_text.encode(value, what="result")
+        except SerializationError as error:
+            return bootstrap.not_json(value, str(error))
+        except Exception:  # noqa: S110 (of the user's own classes; the report tells of it)
+            pass
+    return report
 
 
 def _raised(error: BaseException, secrets: list[str]) -> Report:

@@ -70,7 +70,7 @@ README = """\
 
 A SeekAPI worker. `worker.py` is all of it; `handler(event, context)` in it is an AWS Lambda handler.
 
-    pip install seekapi pytest
+    pip install 'seekapi>=2' pytest
     pytest                                   # the test
     seekapi dev worker.py                    # the platform, on this machine
     seekapi call '{{"name": "Ada"}}'           # in another terminal: submit a job

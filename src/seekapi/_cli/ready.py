@@ -69,7 +69,11 @@ def other_that_is_up(path: str) -> dict[str, Any] | None:
 
 def write(path: str, known: dict[str, Any]) -> None:
     """Whole or not at all, mode 0600. Raises ConfigurationError."""
-    folder = os.path.dirname(os.path.abspath(path))
+    # Through a link, as whatever writes to a file does; and never over a device or a pipe.
+    path = os.path.realpath(path)
+    folder = os.path.dirname(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ConfigurationError(f"cannot write {path}: it is there, and is no file")
     try:
         os.makedirs(folder, exist_ok=True)
         descriptor, unfinished = tempfile.mkstemp(prefix=f".{NAME}-", dir=folder)
@@ -89,7 +93,7 @@ def remove(path: str) -> None:
     told = read(path)
     if told is not None and told["pid"] == os.getpid():
         with contextlib.suppress(OSError):
-            os.unlink(path)
+            os.unlink(os.path.realpath(path))
 
 
 def keep_out_of_git(folder: Path) -> None:

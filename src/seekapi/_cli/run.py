@@ -90,9 +90,9 @@ def execute(arguments: argparse.Namespace) -> int:
         has_input = fixtures.has_input(settings.local_fixtures)
         _check_place(arguments, settings.local_dir)
     except (targets.Unusable, errors.ConfigurationError) as error:
-        return _refuse(arguments, str(error))
+        return _refuse(arguments, _in_given_words(arguments, str(error)))
     if warning:
-        terminal.say(warning)
+        terminal.say(_in_given_words(arguments, warning))
     with TemporaryDirectory(prefix="seekapi-run-") as folder:
         event = _event(arguments, folder, has_input=has_input)
         if too_large := _too_large(folder, settings.max_input_bytes):
@@ -144,6 +144,13 @@ def _run(
         "log_is_cut": log_is_cut,
     }
     return _tell(arguments, outcome)
+
+
+def _in_given_words(arguments: argparse.Namespace, text: str) -> str:
+    """What is said of the fixtures, by the name under which the user gave them."""
+    from .. import _settings
+
+    return text.replace(_settings.LOCAL_FIXTURES, "--fixtures", 1) if arguments.fixtures else text
 
 
 def _environ(arguments: argparse.Namespace) -> dict[str, str]:

@@ -204,13 +204,31 @@ def called(order: Order, reports: Reports, own_pid: int) -> Report:
 
 def returned(value: object) -> Report:
     """What the handler returned, if it is JSON."""
+    report = encoded(value)
+    if "value_json" not in report:
+        return report
     try:
-        text = json.dumps(value, allow_nan=False)
+        return {"outcome": "returned", "value": json.loads(report["value_json"])}
+    except RecursionError as error:
+        return not_json(value, targets.said(error))
+
+
+def encoded(value: object) -> Report:
+    """As `returned`, with the text that Lambda would send."""
+    try:
+        text = json.dumps(value, allow_nan=False, default=_decimal)
     except BaseException as error:
         return not_json(value, targets.said(error))
     if len(text) > LARGEST_REPLY_CHARS:
         return {"outcome": "not_json", "message": "what the handler returned is larger than the 6 MB that Lambda takes"}
-    return {"outcome": "returned", "value": json.loads(text)}
+    return {"outcome": "returned", "value_json": text}
+
+
+def _decimal(value: object) -> Any:
+    """Beyond what `json` knows, Lambda takes decimal numbers."""
+    if f"{type(value).__module__}.{type(value).__name__}" != "decimal.Decimal":
+        raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
+    return json.loads(str(value))
 
 
 def not_json(value: Any, reason: str) -> Report:

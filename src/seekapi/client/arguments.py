@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def check_text(value: object, name: str) -> None:
-    """Raises ArgumentError for what is no string."""
+def check_text(value: object, name: str, least: int = 0) -> None:
+    """Raises ArgumentError for what is no string, or shorter than `least` characters."""
     if not isinstance(value, str):
         raise ArgumentError(f"{name} must be a string, not {type(value).__name__}")
+    if len(value) < least:
+        raise ArgumentError(f"{name} must not be empty")
 
 
 def check_count(value: object, name: str, least: int, most: int) -> None:

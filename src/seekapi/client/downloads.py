@@ -35,8 +35,8 @@ def fetch(caller: Caller, request: Request, wanted: JobFile, to: str | os.PathLi
 
     Raises ArgumentError, LocalWriteError, and what every call raises.
     """
-    if not isinstance(to, (str, os.PathLike)):
-        raise ArgumentError(f"to must be a path, not {type(to).__name__}")
+    if not isinstance(to, (str, os.PathLike)) or not os.fspath(to):
+        raise ArgumentError(f"to must be a path, not {type(to).__name__ if to else repr(to)}")
     target = Path(to)
     problem = ""
     try:
@@ -44,6 +44,11 @@ def fetch(caller: Caller, request: Request, wanted: JobFile, to: str | os.PathLi
             target.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             target = target / safe_name(wanted.name)
+        elif target.is_symlink():
+            # As whatever writes to a file does. In a folder, under a name that a worker chose, a link is replaced.
+            target = Path(os.path.realpath(target))
+        if target.exists() and not target.is_file():
+            raise LocalWriteError(f"{target} is no file, and what it is would be replaced: choose another path")
         return _fetch(caller, request, wanted, target, deadline)
     except SeekApiError:
         raise

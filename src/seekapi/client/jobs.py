@@ -167,11 +167,12 @@ class Jobs:
 
         `to` is a file; or a folder, which is there or ends with a slash and is made: in it the file gets a name that
         cannot lead out of it. What is there is replaced when the new file is complete, and stays as it is if the
-        download fails. Size and digest of a `JobFile` are checked. Raises LocalWriteError if it cannot be kept.
+        download fails; a device or a pipe is refused. Size and digest of a `JobFile` are checked. Raises
+        LocalWriteError if it cannot be kept.
         """
         deadline = self._caller.deadline(timeout)
         if not isinstance(file, JobFile):
-            arguments.check_text(file, "file")
+            arguments.check_text(file, "file", least=1)
         wanted = file if isinstance(file, JobFile) else JobFile({"name": file})
         # By its id, if it has one: a worker may use a name twice, or one that no URL can hold.
         named = wanted.raw.get("id") or wanted.name

@@ -145,6 +145,7 @@ def test_many_pushes_do_not_drown_the_page(write_worker, tmp_path):
         (["--input", "null"], None, None),
         (["--input", "@input.json"], None, [1, 2]),
         (["--input", "-"], '{"from": "stdin"}', {"from": "stdin"}),
+        (["--input", "@-"], '{"from": "stdin"}', {"from": "stdin"}),
         (["--fixtures", "fixtures.json"], None, {"from": "fixtures"}),
         (["--fixtures", "fixtures.json", "--input", "7"], None, 7),
         (["--event", "event.json"], None, [1, 2]),

@@ -50,8 +50,8 @@ def number(text: str, least: int, most: int, what: str) -> int:
 
 
 def json_value(text: str) -> Any:
-    """JSON itself, `@FILE`, or `-` for stdin."""
-    if text == "-":
+    """JSON itself, `@FILE`, or `-` for stdin (also `@-`, as for curl)."""
+    if text in ("-", "@-"):
         return _decoded(_stdin(), "stdin")
     if text.startswith("@"):
         return json_file(text[1:])

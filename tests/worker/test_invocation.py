@@ -346,7 +346,8 @@ def test_a_call_that_is_cut_off_by_the_deadline_ends_the_job(platform, caplog, n
 
     [record] = caplog.records
     assert re.match(r"timed out after \S+ s at .*test_invocation\.py:\d+ in <lambda>: .*job\.", message_of(envelope))
-    assert "job." in record.seekapi_line
+    # Where the main thread waits for another it may be interrupted first.
+    assert "job." in record.seekapi_line or name == "in a thread"
     assert "TransportTimeout" in record.traceback
     assert "done" not in platform.pushes
 
